@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from komodod.clock import Clock
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import aiohttp
     from structlog.typing import FilteringBoundLogger
+
+    from komodod.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,9 @@ import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from komodod.storage import Batch, Census, Page
-
 if TYPE_CHECKING:
     from komodod.context import Context
-    from komodod.storage import Storage
+    from komodod.storage import Batch, Census, Page, Storage
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ Instants are aware datetimes in UTC; durations are seconds as float; identifiers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
 
 Json = Any
 """A value that `json.dumps` takes: what a plugin keeps in komodod's care."""

@@ -9,17 +9,18 @@ ledger are the engine's. What a raised error means is told by its class: `Tempor
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
-
-from pydantic import BaseModel
 
 from komodod.model import Alert, Json, Severity, Want
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from pydantic import BaseModel
+
     from komodod.context import Context
 
 

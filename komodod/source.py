@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationInfo
 
-from komodod.model import Applied, Observation
-
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from komodod.context import Context
+    from komodod.model import Applied, Observation
 
 
 def _anchor(value: object, info: ValidationInfo) -> object:

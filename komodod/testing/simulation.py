@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import selectors
-from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
 
 T = TypeVar("T")
 
