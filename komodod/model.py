@@ -256,13 +256,19 @@ class Doubt:
     """A key about which the channel may still change its mind (design D5).
 
     `version` is the notification's version when the doubt arose; a result claimed at an earlier version cannot erase
-    it. A request of this key may land until `until`. `receipt` is the far side's name for the message, if one is
-    known. `searched` counts fruitless searches after `until` (class C).
+    it. A request of this key, the first of which was sent at `since`, may land until `until`. `sequence` and `digest`
+    identify what was last said under it; `answered` is set once the channel has answered that, while an older request
+    may still land. `receipt` is the far side's name for the message, if one is known. `searched` counts fruitless
+    searches after `until` (class C).
     """
 
     key: str
     version: int
+    since: datetime
     until: datetime
+    sequence: int = 0
+    digest: str | None = None
+    answered: Want | None = None
     receipt: Json = None
     searched: int = 0
 

@@ -59,12 +59,14 @@ class Message:
     """What a channel should say about a group of alerts; a pure function of stored facts.
 
     `key` is the same from the first raise to the withdrawal and never used again; `sequence` starts at 1 and grows
-    whenever anything else here changes: same key and sequence, same bytes. `edition` is `opened`, `updated` or
+    whenever anything else here changes. `id` is the idempotency key: key, sequence and a digest of all the rest, so
+    that equal ids mean equal messages. `edition` is `opened`, `updated` or
     `withdrawn`. `at` is when the newest of the facts came to be (UTC). `alerts` are the open ones, oldest first, or,
     withdrawn, the one resolved last if it is still known. `reason` is set when withdrawn. `repetition`: a message
     like this one may be standing already.
     """
 
+    id: str
     key: str
     sequence: int
     edition: str
