@@ -196,6 +196,8 @@ class Sync:
     """Applies in a row after which the sync was not in step."""
     auto_apply_at: datetime | None = None
     """When `apply: auto` may try again."""
+    notes: Mapping[AlertKind, str] = field(default_factory=dict)
+    """On the built-in sync: what each of its conditions is about, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,6 +362,7 @@ class EventKind(StrEnum):
     SYNC_IN_STEP = "sync_in_step"
     SYNC_PAUSED = "sync_paused"
     SYNC_RESUMED = "sync_resumed"
+    APPLY_FAILED = "apply_failed"
     APPLY_REQUESTED = "apply_requested"
     APPLY_DISCARDED = "apply_discarded"
     CONFIG_RELOADED = "config_reloaded"
