@@ -149,12 +149,13 @@ class Scheduler:
 
     async def stop(self) -> None:
         """Start nothing more, cancel what is running and wait until it has ended."""
+        if self._watch is None:
+            return
         self._stopping = True
         self._scheduler.pause()
-        await asyncio.sleep(0)  # what APScheduler has already submitted begins now, and sees that we are stopping
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        self._watch.cancel()
+        # Meanwhile what APScheduler has already submitted begins, and sees that we are stopping.
+        await asyncio.gather(self._watch, return_exceptions=True)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -287,3 +287,7 @@ def test_a_duty_that_falls_due_while_we_stop_does_not_begin(
     subject.scheduler.every("pass", 60, subject.note)
     assert subject.play(script) == []
     assert caplog.messages == []
+
+
+def test_one_that_never_started_can_be_stopped(subject: Subject) -> None:
+    run(subject.scheduler.stop())
