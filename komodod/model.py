@@ -5,13 +5,11 @@ Instants are aware datetimes in UTC; durations are seconds as float; identifiers
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+from typing import Any, Final
 
 Json = Any
 """A value that `json.dumps` takes: what a plugin keeps in komodod's care."""
@@ -260,8 +258,9 @@ class Doubt:
     `version` is the notification's version when the doubt arose; a result claimed at an earlier version cannot erase
     it. A request of this key, the first of which was sent at `since`, may land until `until`. `sequence` and `digest`
     identify what was last said under it; `answered` is set once the channel has answered that, while an older request
-    may still land. `receipt` is the far side's name for the message, if one is known. `searched` counts fruitless
-    searches after `until` (class C).
+    may still land. `alike`: all that may still land says the same, so it can do no harm to what it repeats.
+    `receipt` is the far side's name for the message, if one is known. `searched` counts fruitless searches after
+    `until` (class C).
     """
 
     key: str
@@ -271,6 +270,7 @@ class Doubt:
     sequence: int = 0
     digest: str | None = None
     answered: Want | None = None
+    alike: bool = True
     receipt: Json = None
     searched: int = 0
 
@@ -309,6 +309,8 @@ class Notification:
     receipt: Json = None
     sequence: int = 0
     digest: str | None = None
+    shown_digest: str | None = None
+    """What is settled to be standing, as `digest` names it."""
     shown_since: datetime | None = None
     attempts: int = 0
     ledger: tuple[Attempt, ...] = ()
