@@ -42,7 +42,11 @@ def _find(value: object, info: ValidationInfo) -> Path:
     """Return the absolute path that a configuration means: a credential of that name, else relative to the file."""
     if not isinstance(value, str | Path) or value == "":
         raise ValueError("the path of a secret is a text that is not empty")
-    path, context = Path(value).expanduser(), info.context or {}
+    context = info.context or {}
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"cannot tell whose home directory {str(value)!r} means") from error
     if path.is_absolute():
         return path
     credentials, base = context.get("credentials"), context.get("base")

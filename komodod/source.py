@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def _anchor(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str | Path) or value == "":
         raise ValueError("a path is a text that is not empty")
-    path = Path(value).expanduser()
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"cannot tell whose home directory {str(value)!r} means") from error
     base = (info.context or {}).get("base")
     if not path.is_absolute():
         if base is None:
