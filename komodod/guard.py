@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from komodod.errors import TemporaryError
@@ -33,8 +32,6 @@ async def guarded(coroutine: Coroutine[Any, Any, T], timeout: float, *, grace: f
     finally:
         if not task.done():
             await _cancel(task, grace)
-        if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-            coroutine.close()  # cancelled before its first step: Python would warn of one never awaited
     if not task.done():
         raise TemporaryError(f"no answer within {timeout:g} s, and it cannot be cancelled", doubtful=True)
     if task.cancelled():

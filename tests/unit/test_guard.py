@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 
 import pytest
 
@@ -106,15 +105,3 @@ def test_a_cancelled_caller_cancels_the_call_and_stays_cancelled() -> None:
         assert ended.is_set()
 
     run(scene())
-
-
-def test_a_call_cancelled_before_its_first_step_leaves_no_warning() -> None:
-    async def scene() -> None:
-        task = asyncio.create_task(guarded(answer(), 5))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    run(scene())
-    gc.collect()  # warnings are errors
