@@ -408,7 +408,11 @@ class HookCallState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookCall:
-    """The durable duty to tell one plugin of one event. `attempts` is counted when it is claimed, not when it ends."""
+    """The durable duty to tell one plugin of one event.
+
+    `attempts` is counted when it is claimed, not when it ends, so that a call that ends the daemon counts too.
+    `excused` counts those of them that met a temporary error; only the others lead to `dead`.
+    """
 
     id: str
     event_id: str
@@ -418,6 +422,7 @@ class HookCall:
     created_at: datetime
     state: HookCallState = HookCallState.WAITING
     attempts: int = 0
+    excused: int = 0
     last_error: str | None = None
     due_at: datetime | None = None
     finished_at: datetime | None = None

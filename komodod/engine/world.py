@@ -1,0 +1,46 @@
+"""What the engine is given: the store, time, randomness and the rules of the moment."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from komodod.engine.decisions.acting import Act, Rules
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from komodod.clock import Clock
+    from komodod.storage import Storage
+
+
+def new_id() -> str:
+    """Return a random UUID as text."""
+    return str(uuid.uuid4())
+
+
+@dataclass(slots=True)
+class World:
+    """The surroundings of every operation. Only `rules` changes, as a whole, when the configuration is reloaded."""
+
+    storage: Storage
+    clock: Clock
+    log: FilteringBoundLogger
+    rules: Rules = field(default_factory=Rules)
+    new_id: Callable[[], str] = new_id
+    rng: random.Random = field(default_factory=random.SystemRandom)
+
+    def act(self, actor: str, op_id: str | None = None, reason: str | None = None) -> Act:
+        """Begin an operation, now."""
+        return Act(
+            now=self.clock.now(),
+            op_id=op_id or self.new_id(),
+            actor=actor,
+            rules=self.rules,
+            new_id=self.new_id,
+            rng=self.rng,
+            reason=reason,
+        )
