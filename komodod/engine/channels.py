@@ -1,0 +1,67 @@
+"""The configured notifiers as the engine sees them: with what it learnt of their channels meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from komodod.notifier import Notifier
+
+
+@dataclass(slots=True)
+class Channel:
+    """One notifier and the state of the way to it; nothing of this needs to survive a restart.
+
+    `parked` says why nothing is sent any more (410) until a reload; `paused_until` (store's clock) and `failures` keep
+    a channel that does not answer from being hammered by every notification it has.
+    """
+
+    name: str
+    type: str
+    notifier: Notifier
+    parked: str | None = None
+    paused_until: datetime | None = None
+    failures: int = 0
+    in_flight: int = 0
+
+    def barred(self, now: datetime, most: int) -> tuple[datetime, str] | None:
+        """Say until when nothing can be sent, and why; None if it can."""
+        if self.parked is not None:
+            return now + timedelta(hours=1), f"the notifier is parked: {self.parked}"
+        if self.paused_until is not None and self.paused_until > now:
+            return self.paused_until, "the channel does not answer, or asked to wait"
+        if self.failures and self.in_flight:
+            return now + timedelta(seconds=1), "the channel did not answer last time; one message at a time"
+        if self.in_flight >= most:
+            return now + timedelta(seconds=1), "the channel is slow, and has its share of messages under way"
+        return None
+
+    def worked(self) -> None:
+        """Note that the channel answered."""
+        self.failures, self.paused_until = 0, None
+
+    def failed(self, until: datetime) -> None:
+        """Note that it did not; nothing is sent before `until`."""
+        self.failures += 1
+        self.paused_until = until
+
+
+class Channels:
+    """All channels by the notifier's name; a reload replaces them."""
+
+    def __init__(self, channels: Iterable[Channel] = ()) -> None:
+        self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
+
+    def get(self, name: str) -> Channel | None:
+        """Return the channel of this notifier, None if it is not configured."""
+        return self._channels.get(name)
+
+    def __iter__(self) -> Iterator[Channel]:
+        return iter(self._channels.values())
+
+    def replace(self, channels: Iterable[Channel]) -> None:
+        """Use these from now on."""
+        self._channels = {channel.name: channel for channel in channels}

@@ -1,0 +1,139 @@
+"""Carry out the work of a claimed sync: look at it, or apply it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from komodod.engine.decisions import observing
+from komodod.errors import Conflict, KomododError
+from komodod.guard import GRACE, guarded
+from komodod.model import Aggregate, ApplyRequest, Sync
+
+if TYPE_CHECKING:
+    from komodod.engine.decisions.acting import Act
+    from komodod.engine.world import World
+    from komodod.source import Source
+    from komodod.storage import Batch, Claim
+
+T = TypeVar("T")
+
+LOST_CHECKS = 3
+"""After so many claims in a row without a result a sync counts as failing instead of being tried as usual."""
+
+SourceOf = Callable[[Sync], "Source"]
+"""Builds the source of a sync; raises SourceError where its type is not installed or its configuration not valid."""
+
+
+class Checker:
+    """Checks and applies, one claim at a time."""
+
+    def __init__(self, world: World, source_of: SourceOf) -> None:
+        self._world = world
+        self._source_of = source_of
+
+    async def run(self, claim: Claim[Sync]) -> None:
+        """Do what the sync is due for and commit what came of it.
+
+        Raises:
+            StorageError: what came of it could not be stored; the lease ends and it is done again.
+        """
+        request = claim.row.apply_request
+        if request is None:
+            await self._check(claim)
+        else:
+            await self._apply(claim, request)
+
+    async def _check(self, claim: Claim[Sync]) -> None:
+        sync = claim.row
+        act = self._world.act("komodod")
+        if (lost := observing.lost(sync, LOST_CHECKS)) is not None:
+            await self._commit(act, claim, lambda whole: observing.failed(act, claim.token, whole, lost))
+            return
+        try:
+            observation = await self._use(sync, lambda source: source.observe())
+        except Exception as error:  # noqa: BLE001  whatever a source raises, the state is unknown and the sync failing
+            reason = self._explain(sync, error, "check_failed")
+            await self._commit(act, claim, lambda whole: observing.failed(self._now(act), claim.token, whole, reason))
+            return
+        await self._commit(
+            act, claim, lambda whole: observing.observed(self._now(act), claim.token, whole, observation)
+        )
+
+    async def _commit(self, act: Act, claim: Claim[Sync], decide: Callable[[Aggregate], Batch]) -> None:
+        """Commit what a look found, unless the sync is no longer what was looked at (design D2)."""
+        whole = await self._world.storage.load_aggregate(claim.row.id)
+        try:
+            if whole is not None and whole.sync.generation == claim.row.generation:
+                await self._world.storage.commit(decide(whole))
+                return
+        except Conflict:
+            pass  # overtaken between the look at the row and the commit: the same as before it
+        self._world.log.info("check_overtaken", op_id=act.op_id, sync=claim.row.name)
+        await self._give_up(claim)
+
+    async def _apply(self, claim: Claim[Sync], request: ApplyRequest) -> None:
+        world, act = self._world, self._world.act(request.actor, request.op_id)
+        if request.starts >= LOST_CHECKS:
+            error = f"{request.starts} applies in a row did not live to tell; see the log of the time"
+            await self._finish(claim, observing.apply_failed(act, claim.token, claim.row, error), claim.row, error)
+            return
+        sync, intent = observing.apply_started(act, claim.token, claim.row, request)
+        try:
+            await world.storage.commit(intent)
+        except Conflict:
+            await self._give_up(claim)
+            return
+        try:
+            outcome = await self._use(sync, lambda source: source.apply(force=request.force))
+        except Exception as raised:  # noqa: BLE001  whatever a source raises, the apply is not done
+            error = self._explain(sync, raised, "apply_failed")
+            batch = observing.apply_failed(self._now(act), claim.token, sync, error)
+            await self._finish(claim, batch, sync, f"failed: {error}")
+            return
+        world.log.info("sync_applied", op_id=act.op_id, sync=sync.name, summary=outcome.summary)
+        batch = observing.applied(self._now(act), claim.token, sync, outcome)
+        await self._finish(claim, batch, sync, outcome.summary)
+
+    async def _finish(self, claim: Claim[Sync], batch: Batch, sync: Sync, outcome: str) -> None:
+        """Commit the end of an apply; if the sync changed meanwhile, only tell of it (design D6)."""
+        try:
+            await self._world.storage.commit(batch)
+        except Conflict:
+            request = sync.apply_request
+            act = self._world.act(request.actor if request else "komodod", request.op_id if request else None)
+            await self._world.storage.commit(observing.discarded(act, sync, outcome))
+            await self._give_up(claim)
+
+    async def _use(self, sync: Sync, ask: Callable[[Source], Coroutine[Any, Any, T]]) -> T:
+        """Build the source, ask it, and close it whatever happens; all within the sync's time-out."""
+        source = self._source_of(sync)
+
+        async def work() -> T:
+            try:
+                await source.open()
+                return await ask(source)
+            finally:
+                await source.close()
+
+        return await guarded(work(), sync.spec.timeout, grace=GRACE)
+
+    async def _give_up(self, claim: Claim[Sync]) -> None:
+        """Let go of a claim that was overtaken, and have the sync checked at once if it still exists."""
+        try:
+            await self._world.storage.commit(observing.overtaken(claim.token, claim.row))
+        except Conflict:
+            return  # deleted, or somebody else's by now: nothing is left to let go of
+
+    def _explain(self, sync: Sync, error: Exception, event: str) -> str:
+        """Return what to tell people; a fault that nobody raised on purpose is logged with its traceback."""
+        if isinstance(error, KomododError):
+            self._world.log.warning(event, sync=sync.name, error=str(error))
+            return str(error)
+        self._world.log.error(event, sync=sync.name, exc_info=error)
+        return f"{type(error).__name__}: {error}"
+
+    def _now(self, act: Act) -> Act:
+        """Return the operation at the present moment: a check can take minutes."""
+        return replace(act, now=self._world.clock.now())

@@ -1,0 +1,192 @@
+"""Carry out the next step of a claimed notification: the protocol of design D5 with its effects."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from komodod.engine.decisions import outcomes
+from komodod.engine.decisions.notifying import Abandon, Rest, Say, Search, Settle, Wait, decide
+from komodod.engine.leases import MARGIN
+from komodod.errors import Conflict, GoneError, PermanentError, TemporaryError
+from komodod.guard import GRACE, guarded
+from komodod.model import EventKind, Json, Members, Notification, Want
+from komodod.storage import Batch
+
+if TYPE_CHECKING:
+    from komodod.engine.channels import Channel, Channels
+    from komodod.engine.leases import Leases
+    from komodod.engine.world import World
+    from komodod.storage import Claim
+
+ACTOR = "komodod"
+
+
+class Speaker:
+    """Speaks to channels, one claim at a time."""
+
+    def __init__(self, world: World, channels: Channels, leases: Leases, share: int = 48) -> None:
+        self._world = world
+        self._channels = channels
+        self._leases = leases
+        self._share = share
+
+    async def run(self, claim: Claim[Notification], claimed: float, members: Members) -> None:
+        """Take one step with a notification and commit what came of it.
+
+        Args:
+            claim: the row, its version read before the members.
+            claimed: our monotonic clock before the claim was asked for.
+            members: the alerts of its group.
+
+        Raises:
+            StorageError: what came of it could not be stored; the lease ends, and the intent keeps it in doubt.
+        """
+        step = _Step(self._world, self._leases, claim, claimed)
+        channel = self._channels.get(claim.row.notifier)
+        if channel is None:
+            await step.commit(outcomes.stranded(claim.row, claim.token))
+            return
+        await self._take(step, channel, members)
+
+    async def _take(self, step: _Step, channel: Channel, members: Members) -> None:
+        row, token, now = step.row, step.token, step.now()
+        decision = decide(row, members, channel.notifier.traits, now, self._new_key)
+        if isinstance(decision, Say | Search) and (bar := channel.barred(now, self._share)) is not None:
+            decision = Wait(*bar)
+        match decision:
+            case Say():
+                await self._say(step, channel, decision)
+            case Search(doubt):
+                await self._search(step, channel, decision)
+            case Abandon(doubt):
+                await step.commit(outcomes.abandoned(row, token, doubt, now))
+            case Settle(doubt):
+                await step.commit(outcomes.lingered(row, token, doubt, now))
+            case Wait():
+                await step.commit(outcomes.waited(row, token, decision))
+            case Rest():
+                await step.commit(outcomes.rested(row, token))
+
+    def _new_key(self) -> str:
+        """Return a key for a new incarnation: ours by its prefix, and never used before, not even by a backup."""
+        return f"kmd-{self._world.storage.epoch}-{self._world.new_id().replace('-', '')}"
+
+    async def _say(self, step: _Step, channel: Channel, say: Say) -> None:
+        traits = channel.notifier.traits
+        lifetime = timedelta(seconds=self._leases.lifetime(traits.timeout + GRACE))
+        step.row, intent = outcomes.intend(step.row, say, step.token, step.now(), lifetime)
+        if not await step.commit(intent):
+            return
+        if step.reach() < traits.timeout + GRACE + MARGIN:
+            error = "the lease would have ended before an answer was sure"
+            batch = outcomes.unanswered(step.row, say, step.token, step.now(), error, doubtful=False, lifted=True)
+            await step.commit(batch)
+            return
+        channel.in_flight += 1
+        try:
+            receipt = await guarded(_speak(channel, say), traits.timeout, grace=GRACE)
+        except Exception as error:  # noqa: BLE001  whatever a notifier raises is judged, stored and shown
+            await self._judge(step, channel, say, error)
+            return
+        finally:
+            channel.in_flight -= 1
+        channel.worked()
+        self._world.log.info(
+            "notification_sent", notifier=channel.name, sync=step.row.title, edition=say.message.edition, key=say.key
+        )
+        if not await step.commit(outcomes.answered(step.row, say, step.token, step.now(), receipt)):
+            await self._confess(step, say, lifetime, receipt)
+
+    async def _judge(self, step: _Step, channel: Channel, say: Say, error: Exception) -> None:
+        """Commit what an error means: retry for ever, retry up to the limit, or dead."""
+        row, now = step.row, step.now()
+        lifetime = timedelta(seconds=self._leases.lifetime(channel.notifier.traits.timeout + GRACE))
+        doubtful = not isinstance(error, PermanentError)
+        if isinstance(error, GoneError):
+            channel.parked = str(error)
+        if isinstance(error, TemporaryError):
+            doubtful = error.doubtful
+            retry_at = self._retry_at(now, row.attempts, error.retry_after)
+            channel.failed(self._retry_at(now, channel.failures + 1, error.retry_after))
+            batch = outcomes.unanswered(row, say, step.token, retry_at, _text(error), doubtful=doubtful)
+        elif isinstance(error, PermanentError) or row.attempts >= self._world.rules.attempts:
+            batch = outcomes.refused(row, say, step.token, _text(error), doubtful=doubtful)
+            batch += Batch((), self._world.act(ACTOR).tell(EventKind.NOTIFICATION_DEAD, data=_dead(row, error)))
+        else:
+            retry_at = self._retry_at(now, row.attempts, None)
+            batch = outcomes.unanswered(row, say, step.token, retry_at, _text(error), doubtful=True)
+        self._world.log.warning("notification_failed", notifier=channel.name, sync=row.title, error=_text(error))
+        if not await step.commit(batch) and doubtful:
+            await self._confess(step, say, lifetime, None)
+
+    async def _confess(self, step: _Step, say: Say, lifetime: timedelta, receipt: Json) -> None:
+        """Leave word of a request that was sent although the row is somebody else's by now."""
+        self._world.log.warning("notification_overtaken", sync=step.row.title, notifier=step.row.notifier, key=say.key)
+        await self._world.storage.commit(outcomes.confessed(step.row, say, step.now(), lifetime, receipt))
+
+    async def _search(self, step: _Step, channel: Channel, search: Search) -> None:
+        row, doubt = step.row, search.doubt
+        channel.in_flight += 1
+        try:
+            receipt = await guarded(channel.notifier.find(doubt.key), channel.notifier.traits.timeout, grace=GRACE)
+        except Exception as error:  # noqa: BLE001  unknown is not absent: it is searched for again
+            retry_at = self._retry_at(step.now(), row.attempts + 1, getattr(error, "retry_after", None))
+            await step.commit(outcomes.search_failed(row, step.token, retry_at, _text(error)))
+            return
+        finally:
+            channel.in_flight -= 1
+        if receipt is None:
+            await step.commit(outcomes.missed(row, step.token, doubt, step.now()))
+        else:
+            await step.commit(outcomes.found(row, step.token, doubt, receipt, step.now()))
+
+    def _retry_at(self, now: datetime, attempts: int, retry_after: float | None) -> datetime:
+        """Return the next moment to try: what the far side asked for, or full jitter under a capped doubling."""
+        wait = self._world.act(ACTOR).backoff(max(attempts, 1)) if retry_after is None else retry_after
+        return now + timedelta(seconds=wait)
+
+
+class _Step:
+    """One claimed notification on its way: the row as last committed, the lease, and the store's time."""
+
+    def __init__(self, world: World, leases: Leases, claim: Claim[Notification], claimed: float) -> None:
+        self.row = claim.row
+        self.token = claim.token
+        self._world = world
+        self._leases = leases
+        self._at = claim.at
+        self._claimed = claimed
+
+    def now(self) -> datetime:
+        """Return the store's time: its clock at the claim, and what ours has counted since."""
+        return self._at + timedelta(seconds=self._world.clock.monotonic() - self._claimed)
+
+    def reach(self) -> float:
+        """Return seconds for which the lease certainly holds."""
+        return self._leases.reach(self._claimed)
+
+    async def commit(self, batch: Batch) -> bool:
+        """Commit under the lease; False if it is somebody else's by now, and nothing was written."""
+        try:
+            await self._world.storage.commit(batch)
+        except Conflict:
+            return False
+        return True
+
+
+async def _speak(channel: Channel, say: Say) -> Json:
+    if say.want is Want.SHOW:
+        return await channel.notifier.show(say.message, say.receipt)
+    await channel.notifier.withdraw(say.message, say.receipt)
+    return None
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, TemporaryError | PermanentError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _dead(row: Notification, error: Exception) -> dict[str, str]:
+    return {"notification": row.id, "notifier": row.notifier, "title": row.title, "error": _text(error)}

@@ -1,0 +1,181 @@
+"""Hand out work: claim what is due, run it, and sleep until something changes or falls due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from komodod.errors import StorageError
+
+if TYPE_CHECKING:
+    from komodod.engine.checking import Checker
+    from komodod.engine.hooking import Teller
+    from komodod.engine.leases import Leases
+    from komodod.engine.notifying import Speaker
+    from komodod.engine.world import World
+    from komodod.storage import Due
+
+NAP: Final = 30.0
+"""The longest sleep in seconds: due times are wall-clock times, and the wall clock may be set."""
+
+BREATH: Final = 0.2
+"""Seconds to wait where work was announced and none could be claimed, or the store is in trouble."""
+
+CALLS_A_PLUGIN: Final = 4
+"""Hook calls of one plugin under way at a time."""
+
+
+class Pump:
+    """Runs checks, notifications and hook calls, each up to its own number at a time.
+
+    `plugins` names those that are loaded: the calls of others wait.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        leases: Leases,
+        *,
+        checker: Checker,
+        speaker: Speaker,
+        teller: Teller,
+        plugins: Callable[[], tuple[str, ...]],
+        checks: int = 8,
+        notifications: int = 64,
+    ) -> None:
+        self._world = world
+        self._leases = leases
+        self._checker, self._speaker, self._teller = checker, speaker, teller
+        self._plugins = plugins
+        self.checks, self.notifications = checks, notifications
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._freed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Pump for ever; ends only by being cancelled."""
+        while True:
+            ticks = self._world.storage.ticks()
+            self._freed.clear()
+            try:
+                due = await self._world.storage.next_due(self._plugins())
+                started = await self._start(due)
+            except StorageError as error:
+                self._world.log.warning("store_unavailable", error=str(error))
+                await asyncio.sleep(BREATH * 5)
+                continue
+            if not started:
+                await self._sleep(due, ticks)
+
+    async def stop(self, grace: float) -> None:
+        """Let what is under way end for `grace` seconds, then cancel it; leases and intents say where it stood."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+
+    @property
+    def busy(self) -> int:
+        """How many pieces of work are under way."""
+        return len(self._tasks)
+
+    async def _start(self, due: Due) -> bool:
+        """Claim and start what is due and has room; tell whether that was anything."""
+        lanes = (
+            (due.checks, self._start_checks),
+            (due.notifications, self._start_notifications),
+            (due.hook_calls, self._start_calls),
+        )
+        return any([await start() for at, start in lanes if at is not None and at <= due.now])
+
+    async def _start_checks(self) -> bool:
+        free = self._room("check", self.checks)
+        if not free:
+            return False
+        claims = await self._world.storage.claim_checks(self._leases.worker, self._leases.length, free)
+        for claim in claims:
+            self._spawn(self._checker.run(claim), "check")
+        return bool(claims)
+
+    async def _start_notifications(self) -> bool:
+        free = self._room("notification", self.notifications)
+        if not free:
+            return False
+        claimed = self._world.clock.monotonic()
+        claims = await self._world.storage.claim_notifications(self._leases.worker, self._leases.length, free)
+        members = await self._world.storage.load_members([claim.row.id for claim in claims]) if claims else {}
+        for claim in claims:
+            self._spawn(self._speaker.run(claim, claimed, members[claim.row.id]), "notification")
+        return bool(claims)
+
+    async def _start_calls(self) -> bool:
+        started = False
+        for plugin in self._plugins():
+            free = self._room(f"call of {plugin}", CALLS_A_PLUGIN)
+            if not free:
+                continue
+            claims = await self._world.storage.claim_hook_calls(
+                self._leases.worker, self._leases.length, free, (plugin,)
+            )
+            for claim in claims:
+                self._spawn(self._teller.run(claim), f"call of {plugin}")
+            started = started or bool(claims)
+        return started
+
+    def _room(self, kind: str, most: int) -> int:
+        return max(0, most - Counter(self._tasks.values())[kind])
+
+    def _spawn(self, work: Coroutine[Any, Any, None], kind: str) -> None:
+        task = asyncio.create_task(self._contained(work, kind))
+        self._tasks[task] = kind
+        task.add_done_callback(self._ended)
+
+    async def _contained(self, work: Coroutine[Any, Any, None], kind: str) -> None:
+        """Run a piece of work; a fault in it is logged, and its lease brings it back."""
+        try:
+            await work
+        except StorageError as error:
+            self._world.log.warning("result_not_stored", work=kind, error=str(error))
+        except Exception:
+            self._world.log.exception("work_failed", work=kind)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
+        self._freed.set()
+
+    async def _sleep(self, due: Due, ticks: int) -> None:
+        """Sleep until the store changes, a place is free, or something falls due."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pause(due)):
+                await self._woken(ticks)
+
+    def _pause(self, due: Due) -> float:
+        """Return seconds until the next thing falls due; what is due already and has no room waits for a free place."""
+        kinds = Counter(self._tasks.values())
+        calls = sum(count for kind, count in kinds.items() if kind.startswith("call"))
+        lanes = (
+            (due.checks, kinds["check"] < self.checks),
+            (due.notifications, kinds["notification"] < self.notifications),
+            (due.hook_calls, calls < CALLS_A_PLUGIN),
+        )
+        ahead = (
+            max((at - due.now).total_seconds(), BREATH if at <= due.now else 0.001)
+            for at, room in lanes
+            if at is not None and (room or at > due.now)
+        )
+        return min(NAP, *ahead, NAP)
+
+    async def _woken(self, ticks: int) -> None:
+        waits = {
+            asyncio.ensure_future(self._world.storage.changed(ticks)),
+            asyncio.ensure_future(self._freed.wait()),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
