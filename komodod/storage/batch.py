@@ -102,14 +102,17 @@ Expectation = SyncAt | SyncGone | NameFree | AlertOpen | LeaseHeld | Notificatio
 
 @dataclass(frozen=True, slots=True)
 class PutSync:
-    """Insert or replace the row, all but `requests` (kept on replace) and the lease."""
+    """Insert or replace the row, all but `requests` (kept on replace) and the lease.
+
+    `Conflict` (with this write) if another sync has the name.
+    """
 
     sync: Sync
 
 
 @dataclass(frozen=True, slots=True)
 class PutChanges:
-    """Replace the stored changes of a sync."""
+    """Replace the stored changes of a sync. `Conflict` (with this write) if the sync is gone."""
 
     sync_id: str
     changes: Changes
@@ -124,21 +127,31 @@ class RequestCheck:
 
 @dataclass(frozen=True, slots=True)
 class DeleteSync:
-    """Remove the row and its stored changes. The store refuses while an alert of the sync is open."""
+    """Remove the row, its stored changes and its lease; nothing happens where it is gone.
+
+    `Conflict` (with this write) while an alert of the sync is open.
+    """
 
     sync_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PutAlert:
-    """Insert or replace the row. While open it refers to its live sync: `Conflict` (with this write) if that is gone."""
+    """Insert or replace the row.
+
+    While open it refers to its live sync: `Conflict` (with this write) if that is gone, or if another alert of this kind
+    is open on it.
+    """
 
     alert: Alert
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The alert is shown in this notification: create the notification if it is new, link, mark it dirty."""
+    """The alert is shown in this notification: create the notification if it is new, link, mark it dirty.
+
+    `Conflict` (with this write) if there is no such alert: put it first.
+    """
 
     alert_id: str
     notifier: str
@@ -163,7 +176,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class MarkDirty:
-    """`version + 1` and due now: commutative, expects nothing, does nothing where the row is gone."""
+    """`version + 1` and due now, if it is not due already: commutative, expects nothing, does nothing where it is gone."""
 
     notification_id: str
 
@@ -210,14 +223,14 @@ class Confess:
 
 @dataclass(frozen=True, slots=True)
 class DropNotification:
-    """Remove the row, its links and its doubts."""
+    """Remove the row, its links, its doubts and its lease."""
 
     notification_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class AppendEvent:
-    """Append the event; the store gives it its cursor."""
+    """Append the event; the store gives it its cursor. `Conflict` (with this write) if there is one of this id."""
 
     event: Event
 
@@ -238,7 +251,7 @@ class PutHookCall:
 
 @dataclass(frozen=True, slots=True)
 class DropHookCall:
-    """Remove the call, and with it the duty: its event no longer names the plugin as owed."""
+    """Remove the call and its lease, and with it the duty: its event no longer names the plugin as owed."""
 
     call_id: str
 

@@ -41,7 +41,8 @@ class Storage(abc.ABC):
 
     Any method may raise `StorageError`: then whether a commit happened is unknown, and a read told nothing. Rows are
     values; what a read returns does not change afterwards. `after` and `limit` page by key: rows that exist during
-    the whole walk are seen exactly once. The store's clock (`context.clock`, or the server's own) rules leases and
+    the whole walk are seen exactly once; an `after` that no page gave may raise ValueError. Texts are Unicode: one with a
+    lone surrogate or a NUL may be refused with ValueError, and nothing of its batch is applied. The store's clock (`context.clock`, or the server's own) rules leases and
     due times. All methods may be called concurrently from one event loop.
     """
 
@@ -84,7 +85,8 @@ class Storage(abc.ABC):
         """Apply the batch durably, whole or not at all, and return when a crash can no longer undo it.
 
         Raises:
-            Conflict: an expectation does not hold (or the store forbids a write); nothing was applied.
+            Conflict: an expectation does not hold (or the store forbids a write); it names the first, and nothing was
+                applied. Expectations are judged before anything is written.
         """
 
     # -- reads

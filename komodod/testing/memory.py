@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
@@ -75,6 +75,9 @@ from komodod.storage import (
 
 if TYPE_CHECKING:
     from komodod.context import Context
+
+AT_ONCE = datetime.fromtimestamp(0, UTC)
+"""When a requested check is due: before all that has an instant, also after the wall clock was set back."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -156,7 +159,7 @@ class MemoryStorage(Storage):
                     raise Conflict(expectation)
             for write in batch.writes:
                 self._apply(write)
-        except Conflict:
+        except BaseException:
             for undo in reversed(self._journal):
                 undo()
             raise
@@ -204,6 +207,8 @@ class MemoryStorage(Storage):
             case PutAlert(alert):
                 self._put_alert(write, alert)
             case Link(alert_id, notifier, group, title):
+                if alert_id not in self.alerts:
+                    raise Conflict(write)
                 row = self._ensure(notifier, group, title)
                 self.links[alert_id, row] = None
                 self._mark(row)
@@ -230,6 +235,8 @@ class MemoryStorage(Storage):
             case DropNotification(row_id):
                 self._drop_notification(row_id)
             case AppendEvent(event):
+                if event.id in self.events:
+                    raise Conflict(write)
                 self._cursor += 1  # a gap after a conflict is no harm
                 self.events[event.id] = dataclasses.replace(event, cursor=self._cursor)
             case QueueHookCall(call) if call.id not in self.calls:
@@ -278,7 +285,7 @@ class MemoryStorage(Storage):
         if row.id not in self.notifications:
             return
         version = self.notifications[row.id].version
-        due = row.due_at if version == row.version else self._now()
+        due = self._now() if version > row.version else row.due_at
         self.notifications[row.id] = dataclasses.replace(row, version=version, due_at=due, doubts=())
 
     def _put_doubt(self, row_id: str, doubt: Doubt) -> None:
@@ -481,6 +488,7 @@ class MemoryStorage(Storage):
             self.events.discard(event.id)
             for call in [call for call in self.calls.values() if call.event_id == event.id]:
                 self.calls.discard(call.id)
+                self.leases.discard((Work.HOOK_CALL, call.id))
             gone += 1
         linked = {row for _, row in self.links}
         idle = [row for row in map(self._whole, self.notifications.values()) if row.id not in linked and _at_rest(row)]
@@ -498,7 +506,7 @@ def _check_due(sync: Sync) -> datetime | None:
     if sync.paused or sync.origin is Origin.BUILTIN:
         return None
     if sync.requests > sync.requests_seen:
-        return sync.created_at
+        return AT_ONCE
     return sync.next_check_at
 
 

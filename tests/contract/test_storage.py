@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from komodod.context import Context
+from komodod.testing.memory import MemoryConfig, MemoryStorage
+from komodod.testing.storage_contract import StorageContract
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from komodod.clock import Clock
+    from komodod.storage import Storage
+
+
+def _context(folder: Path, clock: Clock) -> Context:
+    return Context(name="test", state_dir=folder, clock=clock, log=structlog.get_logger())
+
+
+class TestMemoryStorage(StorageContract):
+    def make(self, folder: Path, clock: Clock) -> Storage:
+        return MemoryStorage(MemoryConfig(), _context(folder, clock))
+
+    def remake(self, storage: Storage, folder: Path, clock: Clock) -> Storage:  # noqa: ARG002  it keeps all in itself
+        return storage
+
+    def orphan(self, storage: Storage, sync_id: str) -> None:
+        assert isinstance(storage, MemoryStorage)
+        storage.syncs.discard(sync_id)
