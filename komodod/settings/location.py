@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from komodod.errors import ConfigError, Problem
 from komodod.settings import document
-from komodod.settings.nodes import Map, Node, Problems, Scalar
+from komodod.settings.nodes import Map, Node, Problems, Scalar, shorten
 from komodod.settings.substitution import STATE_DIR, substitute
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ def find_socket(path: Path, environ: Mapping[str, str]) -> Path:
     if not isinstance(read.root, Map):
         raise ConfigError(read.problems or [Problem("a configuration is a mapping", path, 1, 1)])
     state_dir = settle_state_dir(read.root, environ, problems)
-    node = socket_node(read.root)
+    api = read.root.get("api")
+    node = api.get("socket") if isinstance(api, Map) else None
     if isinstance(node, Scalar):
         substitute([node], {**environ, STATE_DIR: str(state_dir)}, problems)
-    socket = settle_socket(read.root, state_dir, environ, problems)
+    given = _given(node, problems)
     if problems.found:
         raise ConfigError(problems.found)
-    if node is None and path.absolute() == SYSTEM_CONFIG and not _is_socket(socket) and _is_socket(SYSTEM_SOCKET):
+    socket = given or default_socket(state_dir, environ)
+    if not given and path.absolute() == SYSTEM_CONFIG and not _is_socket(socket) and _is_socket(SYSTEM_SOCKET):
         return SYSTEM_SOCKET
     return socket
 
@@ -65,29 +67,20 @@ def settle_state_dir(root: Map, environ: Mapping[str, str], problems: Problems) 
     node = root.get("state_dir")
     if isinstance(node, Scalar):
         substitute([node], environ, problems)
+    given = _given(node, problems)
+    if given:
+        return given
     try:
-        return _given(node, problems) or default_state_dir(environ)
+        return default_state_dir(environ)
     except ValueError as error:
-        problems.at(node or root, str(error))
+        problems.at(root, str(error))
     return SYSTEM_SOCKET.parent
 
 
-def settle_socket(root: Map, state_dir: Path, environ: Mapping[str, str], problems: Problems) -> Path:
-    """Return the socket, whose variables are filled in."""
-    node = socket_node(root)
-    try:
-        given = _given(node, problems)
-    except ValueError as error:
-        problems.at(node or root, str(error))
-        given = None
+def default_socket(state_dir: Path, environ: Mapping[str, str]) -> Path:
+    """Return the socket of a daemon whose configuration does not name one."""
     runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-    return given or (Path(runtime) if runtime else state_dir) / "komodod.sock"
-
-
-def socket_node(root: Map) -> Node | None:
-    """Return what stands at `api.socket`."""
-    api = root.get("api")
-    return api.get("socket") if isinstance(api, Map) else None
+    return (Path(runtime) if runtime else state_dir) / "komodod.sock"
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
@@ -109,18 +102,18 @@ def default_state_dir(environ: Mapping[str, str]) -> Path:
 
 
 def _given(node: Node | None, problems: Problems) -> Path | None:
-    """Return the absolute path that stands there, None for nothing, or for what is no path and a problem now."""
-    if node is None:
-        return None
+    """Return the absolute path that stands there; None for nothing, and for what is no path, which is a problem now."""
     if not isinstance(node, Scalar):
-        problems.at(node, "a path is needed here")
+        if node is not None:
+            problems.at(node, "a path is needed here")
         return None
     if node.spoilt or not node.text:
         return None
     try:
         return node.file.absolute().parent / Path(node.text).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"cannot tell whose home directory {node.text!r} means") from error
+    except RuntimeError:
+        problems.at(node, f"cannot tell whose home directory {shorten(node.text)} means")
+        return None
 
 
 def _is_socket(path: Path) -> bool:

@@ -120,6 +120,33 @@ def complain(text: str) -> str | None:
     return f"holds the control character U+{ord(match[0]):04X}; take it out" if match else None
 
 
+def describe(node: Node) -> str:
+    """Return what kind of thing a node is."""
+    if isinstance(node, Scalar):
+        return "nothing" if node.null else "a single value"
+    return "a list" if isinstance(node, Seq) else "a mapping"
+
+
+def without(node: Map, keys: Collection[str]) -> Map:
+    """Return the mapping without these keys."""
+    return Map(node.file, node.line, node.column, {k: entry for k, entry in node.entries.items() if k not in keys})
+
+
+def only(node: Map, keys: Collection[str]) -> Map:
+    """Return the mapping with these keys alone."""
+    return Map(node.file, node.line, node.column, {k: entry for k, entry in node.entries.items() if k in keys})
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a top-level key is the writer's own (`x-...`): a place for anchors."""
+    return name.startswith("x-")
+
+
+def base_of(node: Node) -> Path:
+    """Return the directory that relative paths of this node start from."""
+    return node.file.absolute().parent
+
+
 def shorten(text: str) -> str:
     """Return the text in quotes, on one line, cut where it would fill the line."""
     return repr(text) if len(text) <= 60 else f"{text[:57]!r}..."

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Registry:
     """The classes that can be named by `type`, and the plugins they came from.
 
-    `plugins` are the names of the plugins that work. `broken` are those that do not, each with its error; a
-    configuration that names something unknown is told of them.
+    `plugins` are the names of all plugins that were found, those that the configuration disables too. `broken` are the
+    ones that cannot be used, each with its error; a configuration that names something unknown is told of them.
     """
 
     storages: Mapping[str, type[Storage]] = field(default_factory=dict)

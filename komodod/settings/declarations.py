@@ -1,0 +1,209 @@
+"""Storage, notifiers, routes and syncs: each from its mapping, with the plugin's part checked by the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from pydantic import BaseModel, SecretStr
+
+from komodod import cron
+from komodod.engine.decisions.routing import Route
+from komodod.model import Spec
+from komodod.redaction import one_line
+from komodod.settings.models import NotifierSection, RouteSection, StorageSection, SyncSection
+from komodod.settings.nodes import Map, Node, Problems, Scalar, base_of, only, without
+from komodod.settings.registry import Registry
+from komodod.settings.validation import check, locate, mapping, validation_context
+from komodod.settings.values import DeclaredNotifier, DeclaredStorage, DeclaredSync
+from komodod.settings.wording import unknown
+
+if TYPE_CHECKING:
+    from komodod.settings.registry import Registry
+
+EVERY: Final = 300.0
+"""Seconds between two checks of a sync that says neither `every` nor `cron`."""
+
+_HEAD: Final = frozenset({"name", "type"})
+"""Keys beside those of the plugin."""
+
+
+class Configurable(Protocol):
+    """What the classes of storages, notifiers and sources have in common here."""
+
+    Config: ClassVar[type[BaseModel]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a declaration is checked against. `timezone` is the top-level one."""
+
+    registry: Registry
+    environ: Mapping[str, str]
+    disabled: frozenset[str]
+    timezone: str | None
+    problems: Problems
+
+    def context(self, node: Node) -> dict[str, Any]:
+        """Return pydantic's validation context for what stands in the file of this node."""
+        return validation_context(base_of(node), self.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A directory that a sync writes to, and the `source:` that says so."""
+
+    path: Path
+    sync: str
+    node: Map
+
+
+def declare_storage(node: Node | None, root: Map, around: Surroundings) -> DeclaredStorage | None:
+    """Return the store that `storage:` describes; the default one if it is not there."""
+    body = mapping(node or Map(root.file, root.line, root.column), around.problems)
+    if body is None:
+        return None
+    head = check(StorageSection, only(body, _HEAD), around.problems, around.context(body))
+    if head is None:
+        return None
+    config = _configure("storage", head.type, body, around.registry.storages, around)
+    if config is None:
+        return None
+    return DeclaredStorage(type=head.type, config=config, declared=place(body) if node else None)
+
+
+def declare_notifier(node: Node, around: Surroundings) -> DeclaredNotifier | None:
+    """Return the notifier that an item of `notifiers:` describes."""
+    body = mapping(node, around.problems)
+    if body is None:
+        return None
+    head = check(NotifierSection, only(body, _HEAD), around.problems, around.context(body))
+    kind = text_of(body.get("type"))
+    config = None if kind is None else _configure("notifier", kind, body, around.registry.notifiers, around)
+    if head is None or config is None:
+        return None
+    return DeclaredNotifier(name=head.name, type=head.type, config=config, declared=place(body))
+
+
+def declare_route(node: Node, around: Surroundings) -> Route | None:
+    """Return the route that an item of `routes:` describes."""
+    body = mapping(node, around.problems)
+    head = None if body is None else check(RouteSection, body, around.problems, around.context(body))
+    if head is None:
+        return None
+    return Route(
+        name=head.name,
+        notify=tuple(head.notify),
+        severities=frozenset(head.match.severity),
+        kinds=frozenset(head.match.kind),
+        sync=head.match.sync,
+        labels=head.match.labels,
+        go_on=head.go_on,
+    )
+
+
+def declare_sync(node: Node, around: Surroundings) -> tuple[DeclaredSync, list[Target]] | None:
+    """Return the sync that an item of `syncs:` describes, and the directories that it writes to."""
+    body = mapping(node, around.problems)
+    if body is None:
+        return None
+    head = check(SyncSection, body, around.problems, around.context(body))
+    check_schedule(body, around.problems)
+    source = body.get("source")
+    found = _source(source, around) if isinstance(source, Map) else None
+    if head is None or found is None or not isinstance(source, Map):
+        return None
+    spec = Spec(
+        source=found[0],
+        every=head.every or (None if head.cron else EVERY),
+        cron=head.cron,
+        timezone=(head.timezone or around.timezone) if head.cron else None,
+        apply=head.apply,
+        severity=head.severity,
+        labels=head.labels,
+        fail_after=head.fail_after,
+        timeout=head.timeout,
+        diff=head.diff,
+    )
+    targets = [Target(path, head.name, source) for path in found[1]]
+    return DeclaredSync(name=head.name, spec=spec, declared=place(body)), targets
+
+
+def check_schedule(body: Map, problems: Problems) -> None:
+    """Note what is wrong with `every`, `cron` and `timezone` of one mapping, beside their own texts."""
+    every, expression = body.get("every"), body.get("cron")
+    if expression is None:
+        if body.get("timezone") is not None:
+            problems.at(body.entries["timezone"][0], "'timezone' is for 'cron', which is not given")
+        return
+    if every is not None:
+        problems.at(body.entries["cron"][0], "'every' and 'cron' are both given; keep one")
+    if isinstance(expression, Scalar):
+        try:
+            cron.parse(expression.text)
+        except ValueError as error:
+            problems.at(expression, one_line(str(error), 300))
+
+
+def text_of(node: Node | None) -> str | None:
+    """Return the text of a scalar; None for anything else."""
+    return node.text if isinstance(node, Scalar) else None
+
+
+def place(node: Node) -> str:
+    """Return `file:line` of a node."""
+    return f"{node.file.absolute()}:{node.line}"
+
+
+def _configure(
+    what: str, kind: str, body: Map, classes: Mapping[str, type[Configurable]], around: Surroundings
+) -> BaseModel | None:
+    """Return the plugin's configuration, checked by the class that is registered under this type."""
+    if kind not in classes:
+        around.problems.at(body.get("type") or body, _unknown_type(what, kind, classes, around))
+        return None
+    return check(classes[kind].Config, without(body, _HEAD), around.problems, around.context(body))
+
+
+def _unknown_type(what: str, kind: str, classes: Mapping[str, Any], around: Surroundings) -> str:
+    if kind in around.disabled:
+        return f"no {what} of type {kind!r}: the plugin of that name is disabled (plugins.disabled)"
+    if kind in around.registry.broken:
+        return f"no {what} of type {kind!r}: plugin {kind!r} is broken: {around.registry.broken[kind]}"
+    broken = "".join(f"; plugin {name!r} is broken: {error}" for name, error in around.registry.broken.items())
+    return one_line(unknown(f"{what} type", kind, classes) + broken, 1000)
+
+
+def _source(body: Map, around: Surroundings) -> tuple[dict[str, Any], Sequence[Path]] | None:
+    """Return the `source` of a spec, as it is stored, and the directories that it writes to."""
+    kind = text_of(body.get("type"))
+    if kind is None:
+        around.problems.at(body.get("type") or body, "key 'type' is needed, a text: the source plugin")
+        return None
+    config = _configure("source", kind, body, around.registry.sources, around)
+    if config is None:
+        return None
+    try:
+        return _stored(kind, config, body, around.problems), around.registry.sources[kind].targets(config)
+    except Exception as error:  # noqa: BLE001  the plugin's code; it is the plugin that is wrong
+        around.problems.at(body, f"source type {kind!r} failed: {type(error).__name__}: {one_line(str(error), 300)}")
+        return None
+
+
+def _stored(kind: str, config: BaseModel, body: Map, problems: Problems) -> dict[str, Any]:
+    """Return what a spec keeps of a source: what was set, every path absolute, and no secret."""
+    for path in _secrets(config.model_dump(exclude_unset=True, by_alias=True)):
+        node, key = locate(body, path)
+        message = "a source is stored and shown, so it holds no secret; put it in a file and give the file's name"
+        problems.at(key or node, f"{message} ({path[-1]}_file)")
+    return {"type": kind, **config.model_dump(mode="json", exclude_unset=True, by_alias=True)}
+
+
+def _secrets(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, SecretStr):
+        yield path
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, each in inner:
+        yield from _secrets(each, (*path, key))
