@@ -6,6 +6,7 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from komodod.engine import own
 from komodod.errors import Conflict, KomododError, PermanentError, TemporaryError
 from komodod.model import Event, EventKind, HookCall, HookCallState
 from komodod.storage import Batch, LeaseHeld, PutHookCall, Release, Work, Write
@@ -74,6 +75,9 @@ class Teller:
             await self._world.storage.commit(Batch((held,), (*writes, Release(Work.HOOK_CALL, claim.row.id))))
         except Conflict:
             self._world.log.warning("hook_call_overtaken", plugin=claim.row.plugin, hook_call=claim.row.id)
+            return
+        if any(isinstance(write, PutHookCall) and write.call.state is HookCallState.DEAD for write in writes):
+            await own.count_dead(self._world, self._world.act("komodod"))
 
 
 def judged(act: Act, call: HookCall, error: Exception) -> tuple[Write, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from komodod.engine import own
 from komodod.engine.decisions import outcomes
 from komodod.engine.decisions.notifying import Abandon, Rest, Say, Search, Settle, Wait, decide
 from komodod.engine.leases import MARGIN
 from komodod.errors import Conflict, GoneError, PermanentError, TemporaryError
 from komodod.guard import GRACE, guarded
 from komodod.model import EventKind, Json, Members, Notification, Want
-from komodod.storage import Batch
+from komodod.storage import AppendEvent, Batch
 
 if TYPE_CHECKING:
     from komodod.engine.channels import Channel, Channels
@@ -117,8 +118,11 @@ class Speaker:
             retry_at = self._retry_at(now, row.attempts, None)
             batch = outcomes.unanswered(row, say, step.token, retry_at, _text(error), doubtful=True)
         self._world.log.warning("notification_failed", notifier=channel.name, sync=row.title, error=_text(error))
-        if not await step.commit(batch) and doubtful:
+        stored = await step.commit(batch)
+        if not stored and doubtful:
             await self._confess(step, say, lifetime, None)
+        if stored and any(isinstance(write, AppendEvent) for write in batch.writes):
+            await own.count_dead(self._world, self._world.act(ACTOR))
 
     async def _confess(self, step: _Step, say: Say, lifetime: timedelta, receipt: Json) -> None:
         """Leave word of a request that was sent although the row is somebody else's by now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from komodod.engine import own
 from komodod.errors import Conflict, NotFoundError, RefusedError
 from komodod.model import EventKind, HookCall, HookCallState, Notification
 from komodod.storage import (
@@ -36,7 +37,7 @@ async def retry_notification(world: World, act: Act, notification_id: str, *, dr
     fresh = dataclasses.replace(row, retry_at=None, waiting=None, attempts=0, dead=None, stranded=False, due_at=act.now)
     told = act.tell(EventKind.NOTIFICATION_RETRIED, data=_which(row))
     batch = Batch((NotificationAt(row.id, row.version),), (PutNotification(fresh), MarkDirty(row.id), *told))
-    await _commit(world, batch, dry_run=dry_run)
+    await _commit(world, act, batch, dry_run=dry_run)
     return fresh
 
 
@@ -50,7 +51,7 @@ async def drop_notification(world: World, act: Act, notification_id: str, *, dry
     row = await _notification(world, notification_id)
     told = act.tell(EventKind.NOTIFICATION_DROPPED, data=_which(row))
     batch = Batch((NotificationAt(row.id, row.version),), (DropNotification(row.id), *told))
-    await _commit(world, batch, dry_run=dry_run)
+    await _commit(world, act, batch, dry_run=dry_run)
     return row
 
 
@@ -66,7 +67,7 @@ async def retry_hook_call(world: World, act: Act, call_id: str, *, dry_run: bool
         call, state=HookCallState.WAITING, attempts=0, excused=0, due_at=act.now, finished_at=None
     )
     told = act.tell(EventKind.HOOK_CALL_RETRIED, data=_call(call))
-    await _commit(world, Batch((HookCallIn(call.id, call.state),), (PutHookCall(fresh), *told)), dry_run=dry_run)
+    await _commit(world, act, Batch((HookCallIn(call.id, call.state),), (PutHookCall(fresh), *told)), dry_run=dry_run)
     return fresh
 
 
@@ -79,7 +80,9 @@ async def drop_hook_call(world: World, act: Act, call_id: str, *, dry_run: bool 
     """
     call = await _hook_call(world, call_id)
     told = act.tell(EventKind.HOOK_CALL_DROPPED, data=_call(call))
-    await _commit(world, Batch((HookCallIn(call.id, call.state),), (DropHookCall(call.id), *told)), dry_run=dry_run)
+    await _commit(
+        world, act, Batch((HookCallIn(call.id, call.state),), (DropHookCall(call.id), *told)), dry_run=dry_run
+    )
     return call
 
 
@@ -99,13 +102,14 @@ async def _hook_call(world: World, call_id: str) -> HookCall:
     return call
 
 
-async def _commit(world: World, batch: Batch, *, dry_run: bool) -> None:
+async def _commit(world: World, act: Act, batch: Batch, *, dry_run: bool) -> None:
     if dry_run:
         return
     try:
         await world.storage.commit(batch)
     except Conflict as conflict:
         raise RefusedError(BUSY) from conflict
+    await own.count_dead(world, act)
 
 
 def _which(row: Notification) -> dict[str, str]:

@@ -185,7 +185,12 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """How many rows an invariant looked at, and how many break it."""
+    """How many rows an invariant looked at, and how many break it.
+
+    `sweep` is how many of the repairs would delete or resolve something, if that is not all of them: the brake goes
+    by it.
+    """
 
     checked: int
     found: int
+    sweep: int | None = None
