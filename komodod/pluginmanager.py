@@ -48,11 +48,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """One plugin: `origin` is its distribution with version, or its file; `registers` the names it gives by kind."""
+    """One plugin: `origin` is its distribution with version, or its file; `registers` its classes by kind and name.
+
+    `known_as` is what `plugins.disabled` may call it.
+    """
 
     name: str
     state: State
     origin: str = ""
+    known_as: tuple[str, ...] = ()
     error: str | None = None
     registers: Mapping[str, Mapping[str, type]] = field(default_factory=dict)
     hooks: Mapping[str, tuple[Implementation, ...]] = field(default_factory=dict)
@@ -91,7 +95,8 @@ class Plugins:
         candidates, refused = _files(paths)
         for claims in _by_name([*_entry_points(), *candidates]).values():
             wanted = [claim for claim in claims if not claim.matches(disabled)]
-            plugins.append(_load(wanted) if wanted else _disabled(claims[0]))
+            plugin = _load(wanted) if wanted else _disabled(claims[0])
+            plugins.append(replace(plugin, known_as=_spellings(claims)))
         names = {plugin.name for plugin in plugins}
         absent = [Plugin(name=name, state=State.ABSENT) for name in disabled if name.rpartition(":")[2] not in names]
         return cls([*_settle(plugins), *refused, *absent])
@@ -107,7 +112,7 @@ class Plugins:
             storages=self._registered("storages"),
             notifiers=self._registered("notifiers"),
             sources=self._registered("sources"),
-            plugins=frozenset(plugin.name for plugin in self._loaded()),
+            plugins=frozenset(name for plugin in self.all for name in plugin.known_as),
             broken=self.broken,
         )
 
@@ -165,6 +170,11 @@ def _by_name(candidates: Iterable[_Candidate]) -> Mapping[str, list[_Candidate]]
     for candidate in candidates:
         groups[candidate.name].append(candidate)
     return groups
+
+
+def _spellings(claims: Iterable[_Candidate]) -> tuple[str, ...]:
+    exact = {f"{claim.distribution}:{claim.name}" for claim in claims if claim.distribution}
+    return tuple(sorted(exact | {claim.name for claim in claims}))
 
 
 def _disabled(candidate: _Candidate) -> Plugin:
