@@ -26,7 +26,6 @@ class Terminal(io.StringIO):
 def _restore() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    root.handlers = []
     yield
     root.handlers, root.level = handlers, level
     logging.captureWarnings(capture=False)
@@ -258,5 +257,6 @@ def test_a_value_that_cannot_be_shown_costs_nobody_the_line(stream: io.StringIO)
         def __repr__(self) -> str:
             raise ValueError
 
+    logging.getLogger().handlers = []  # pytest's own would stumble
     configure(stream, Redactor()).info("x", value=Faulty())
     assert only(stream)["value"] == "<a Faulty that cannot be shown>"
