@@ -20,17 +20,16 @@ if TYPE_CHECKING:
 class Caller(Protocol):
     """Calls a plugin's implementations of the hook that tells of an event."""
 
-    async def call(self, plugin: str, event: Event, timeout: float) -> None:  # noqa: ASYNC109  the plugin's threads cannot be cancelled
-        """Return when the plugin has taken note; raise what it raised."""
+    async def call(self, plugin: str, event: Event) -> None:
+        """Return when the plugin has taken note; raise what it raised, or TemporaryError when it takes too long."""
 
 
 class Teller:
-    """Makes hook calls, one claim at a time. `timeout` (seconds) bounds each."""
+    """Makes hook calls, one claim at a time."""
 
-    def __init__(self, world: World, caller: Caller, timeout: float) -> None:
+    def __init__(self, world: World, caller: Caller) -> None:
         self._world = world
         self._caller = caller
-        self.timeout = timeout
 
     async def run(self, claim: Claim[HookCall]) -> None:
         """Make the call and commit what came of it.
@@ -53,7 +52,7 @@ class Teller:
     async def _tell(self, act: Act, call: HookCall, event: Event) -> tuple[Write, ...]:
         """Call the plugin and judge what it says."""
         try:
-            await self._caller.call(call.plugin, event, self.timeout)
+            await self._caller.call(call.plugin, event)
         except Exception as error:  # noqa: BLE001  whatever a plugin raises is judged, stored and shown
             self._world.log.warning(
                 "hook_call_failed", op_id=act.op_id, plugin=call.plugin, hook=call.hook, error=_text(error)

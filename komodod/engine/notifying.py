@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class Speaker:
         if channel is None:
             await step.commit(outcomes.stranded(claim.row, claim.token))
             return
+        step.row = replace(claim.row, stranded=False)
         await self._take(step, channel, members)
 
     async def _take(self, step: _Step, channel: Channel, members: Members) -> None:

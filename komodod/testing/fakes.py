@@ -247,7 +247,8 @@ class FakePlugins:
     faults: dict[str, Callable[[], Exception]] = field(default_factory=dict)
     seconds: float = 0.0
 
-    async def call(self, plugin: str, event: Event, timeout: float) -> None:  # noqa: ASYNC109, ARG002  the engine's protocol
+    async def call(self, plugin: str, event: Event) -> None:
+        """Take note of the event, or fail as told."""
         await self.gate()
         await asyncio.sleep(self.seconds)
         if plugin in self.faults:

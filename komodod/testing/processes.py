@@ -25,7 +25,7 @@ from komodod.testing.simulation import SimulatedClock
 from komodod.testing.watched import KilledError, watched
 
 if TYPE_CHECKING:
-    from komodod.model import Sync
+    from komodod.model import Event, Sync
     from komodod.storage import Storage
 
 
@@ -72,7 +72,7 @@ class Process:
             self.leases,
             checker=Checker(self.world, places.source_of(self.gate)),
             speaker=Speaker(self.world, self.channels, self.leases),
-            teller=Teller(self.world, caller, timeout=30.0),
+            teller=Teller(self.world, caller),
             plugins=lambda: tuple({name for names in self.world.rules.hooks.values() for name in names}),
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -119,9 +119,9 @@ class _GatedPlugins:
     def __init__(self, plugins: FakePlugins, gate: Callable[[], Awaitable[None]]) -> None:
         self._plugins, self._gate = plugins, gate
 
-    async def call(self, plugin: str, event: object, timeout: float) -> None:  # noqa: ASYNC109  the engine's protocol
+    async def call(self, plugin: str, event: Event) -> None:
         await self._gate()
-        await self._plugins.call(plugin, event, timeout)  # type: ignore[arg-type]  # the engine passes events
+        await self._plugins.call(plugin, event)
         await self._gate()
 
 

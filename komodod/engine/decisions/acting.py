@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SNAPSHOT_CHANGES = 20
 """How many changes a snapshot in an event names."""
 
-Cron = Callable[[str, str | None, datetime], datetime]
-"""The first moment after an instant that a cron line (with its time zone) names."""
+Cron = Callable[[str, str | None, datetime], datetime | None]
+"""The first moment after an instant that a cron line (with its time zone) names; None if none comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +85,17 @@ class Act:
 
     def next_check(self, spec: Spec) -> datetime:
         """Return when a healthy sync is looked at again: its interval with up to 10 % jitter, or its cron line."""
-        if spec.cron is not None and self.rules.next_cron is not None:
-            return self.rules.next_cron(spec.cron, spec.timezone, self.now)
+        named = self._named(spec)
+        if named is not None:
+            return named
         every = spec.every or 300.0
         return self.now + timedelta(seconds=every * self.rng.uniform(0.9, 1.0))
+
+    def _named(self, spec: Spec) -> datetime | None:
+        """Return when the sync's cron line is due next, if it has one."""
+        if spec.cron is None or self.rules.next_cron is None:
+            return None
+        return self.rules.next_cron(spec.cron, spec.timezone, self.now)
 
     def next_retry(self, spec: Spec, failures: int) -> datetime:
         """Return when a failing sync is looked at again: soon at first, then at longer and longer distances.
@@ -100,7 +107,7 @@ class Act:
         every = spec.every or self.rules.backoff_max
         ceiling = min(min(every, 10.0) * 2.0 ** min(failures - 1, 32), max(every, self.rules.backoff_max))
         retry = self.now + timedelta(seconds=ceiling * self.rng.uniform(0.5, 1.0))
-        return min(retry, self.next_check(spec)) if spec.cron is not None else retry
+        return min(retry, self._named(spec) or retry)
 
 
 def owed_call(event: Event, plugin: str, now: datetime) -> HookCall:

@@ -54,7 +54,6 @@ def intend(row: Notification, say: Say, token: str, now: datetime, lifetime: tim
         attempts=(row.attempts if row.dead is None else 0) + 1,
         ledger=(*row.ledger, attempt)[-LEDGER:],
         dead=None,
-        stranded=False,
         repeats=row.repeats + say.message.repetition,
     )
     if not _is_stray(row, say):
