@@ -170,10 +170,10 @@ def _configure(
 def _unknown_type(what: str, kind: str, classes: Mapping[str, Any], around: Surroundings) -> str:
     if kind in around.disabled:
         return f"no {what} of type {kind!r}: the plugin of that name is disabled (plugins.disabled)"
-    if kind in around.registry.broken:
-        return f"no {what} of type {kind!r}: plugin {kind!r} is broken: {around.registry.broken[kind]}"
-    broken = "".join(f"; plugin {name!r} is broken: {error}" for name, error in around.registry.broken.items())
-    return one_line(unknown(f"{what} type", kind, classes) + broken, 1000)
+    broken = around.registry.broken
+    if kind in broken:
+        return f"no {what} of type {kind!r}: {one_line(broken[kind])}"
+    return "; ".join([unknown(f"{what} type", kind, classes), *map(one_line, broken.values())])
 
 
 def _source(body: Map, around: Surroundings) -> tuple[dict[str, Any], Sequence[Path]] | None:

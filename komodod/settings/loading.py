@@ -54,8 +54,9 @@ class Parts:
     def files(self) -> tuple[Path, ...]:
         return tuple(root.file.absolute() for root in (self.main, *self.included))
 
-    def items(self, key: str, problems: Problems) -> list[Node]:
+    def items(self, key: str, problems: Problems | None = None) -> list[Node]:
         """Return the items of a list that is spread over the files."""
+        problems = problems or Problems()  # None: they were told before
         return [item for root in (self.main, *self.included) for item in sequence(root.get(key), problems)]
 
 

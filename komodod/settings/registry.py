@@ -17,7 +17,7 @@ class Registry:
     """The classes that can be named by `type`, and the plugins they came from.
 
     `plugins` are the names of all plugins that were found, those that the configuration disables too. `broken` are the
-    ones that cannot be used, each with its error; a configuration that names something unknown is told of them.
+    ones that cannot be used, each with an error that names it; a configuration that names something unknown is told of them.
     """
 
     storages: Mapping[str, type[Storage]] = field(default_factory=dict)
