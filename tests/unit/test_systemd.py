@@ -87,10 +87,11 @@ def test_without_a_service_manager_nobody_is_told() -> None:
 
 def test_a_manager_that_does_not_listen_holds_nobody_up(manager: Manager) -> None:
     supervisor = Supervisor(manager.environ)
-    sent = 0
+    began, sent = time.monotonic(), 0
     while supervisor.alive():
         sent += 1
     assert len(manager.heard()) == sent
+    assert time.monotonic() - began < 0.5
 
 
 # --- the watchdog ----------------------------------------------------------------------------------------------------
@@ -183,10 +184,12 @@ class Listener:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.blocked, self.freed = threading.Event(), threading.Event()
+        self.blocked, self.repeated, self.freed = threading.Event(), threading.Event(), threading.Event()
 
     def error(self, event: str, **keys: Any) -> None:
         self.lines.append((event, keys))
+        if self.blocked.is_set():
+            self.repeated.set()
         self.blocked.set()
 
     def warning(self, event: str, **keys: Any) -> None:
@@ -199,6 +202,7 @@ def test_a_call_that_blocks_the_loop_is_named_once_and_its_end_is_told() -> None
 
     async def on_sync_deleted() -> None:
         log.blocked.wait(20)  # as a plugin would that forgot to be asynchronous
+        log.repeated.wait(0.1)
 
     async def scene() -> None:
         watch = LoopWatch(log, limit=0.05)  # type: ignore[arg-type]
