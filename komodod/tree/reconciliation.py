@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from komodod.errors import SourceError
 from komodod.model import Applied, Change, Observation
+from komodod.redaction import one_line
 from komodod.texts import show_path
 from komodod.tree.comparison import Difference, compare, guard
 from komodod.tree.diffs import Diffs
@@ -25,6 +26,8 @@ from komodod.tree.work import Stop
 from komodod.tree.writing import Writer, sweep, sync_directory
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from komodod.tree.origin import Opening
 
 T = TypeVar("T")
@@ -70,21 +73,25 @@ def apply(opening: Opening, target: Target, stop: Stop, *, force: bool) -> Appli
     return _steadily(lambda: _apply(opening, target, stop, force=force))
 
 
-def tidy(target: Target, patience: float) -> None:
+def tidy(target: Target, patience: float, log: FilteringBoundLogger) -> None:
     """Remove the temporary files that a killed apply of this sync may have left. For a sync that is gone.
+
+    What we may not read is passed over: an apply reads all of a target before it writes.
 
     Raises:
         TemporaryError: an apply to this target has not ended within `patience` seconds.
-        SourceError: they cannot be removed.
+        SourceError: they are there and cannot be removed.
     """
     stop = Stop()
-    with contextlib.ExitStack() as stack:
-        try:
-            root = stack.enter_context(Root.open(target.place))
-        except (FileNotFoundError, NotADirectoryError):
-            return  # nothing there, nothing left there
-        stack.enter_context(hold(root, stop, patience))
-        _steadily(lambda: sweep(root, scan(root, target.ignore, stop).leftovers, target.label))
+    try:
+        with Root.open(target.place) as root, hold(root, stop, patience):
+            _steadily(lambda: sweep(root, scan(root, target.ignore, stop).leftovers, target.label))
+    except (FileNotFoundError, NotADirectoryError):
+        return  # nothing there, nothing left there
+    except (PermissionError, SourceError) as error:
+        if not isinstance(error.__cause__ or error, PermissionError):
+            raise
+        log.warning("target_not_tidied", target=show_path(target.place), error=one_line(str(error)))
 
 
 def _steadily(function: Callable[[], T]) -> T:
@@ -114,7 +121,7 @@ def _changes(found: Iterable[Difference], diffs: Diffs, stop: Stop) -> tuple[Cha
     changes = []
     for item in found:
         stop.check()
-        change = Change(action=item.action, kind=item.kind, name=show_path(item.path), diff=diffs.text(item))
+        change = Change(action=item.action, kind=item.kind.value, name=show_path(item.path), diff=diffs.text(item))
         changes.append(change)
     return tuple(changes)
 

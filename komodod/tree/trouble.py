@@ -60,7 +60,9 @@ def writing(place: Path, target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ownership(error, place) + _sandbox(error, target)
+        # Making, replacing and removing an entry takes a right to its directory; the rest, to be its owner.
+        holder = place.parent if error.errno == errno.EACCES else place
+        advice = _ownership(error, holder) + _sandbox(error, target)
         raise SourceError(f"cannot write {show_path(place)}: {_reason(error)}{advice}") from error
 
 

@@ -133,6 +133,7 @@ class Writer:
             raise SourceError(
                 f"{place} is a directory, should not be one, and holds what is not to be removed; empty it, or set `prune: true`"
             ) from error
+        self._forget(path)
 
     def _remove(self, item: Difference) -> None:
         self._stop.check()
@@ -146,8 +147,12 @@ class Writer:
                 if error.errno == errno.ENOTEMPTY:  # by something that was not there before
                     raise ChangedError(str(self._target.locate(item.path))) from error
                 raise
-        self._touched.discard(item.path)
-        self._modes.pop(item.path, None)
+        self._forget(item.path)
+
+    def _forget(self, path: str) -> None:
+        """There is no directory at this path any more."""
+        self._touched.discard(path)
+        self._modes.pop(path, None)
 
     @contextlib.contextmanager
     def _inside(self, path: str) -> Iterator[int]:

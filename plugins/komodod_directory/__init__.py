@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import komodod
-from komodod_directory.source import DirectoryConfig, DirectorySource
+from komodod.tree import tidy
+from komodod_directory.source import DirectoryConfig, DirectorySource, locate
 
 if TYPE_CHECKING:
+    from komodod.context import Context
     from komodod.model import Event
     from komodod.source import Source
 
@@ -25,7 +27,7 @@ def register_sources() -> Mapping[str, type[Source]]:
 
 
 @komodod.hookimpl
-def on_sync_deleted(event: Event) -> None:
+def on_sync_deleted(event: Event, context: Context) -> None:
     """Remove the temporary files that a killed apply of the sync may have left in its target.
 
     Raises:
@@ -33,4 +35,4 @@ def on_sync_deleted(event: Event) -> None:
         SourceError: they cannot be removed.
     """
     if event.sync is not None and event.sync.spec.source["type"] == "directory":
-        DirectorySource.tidy(event.sync.spec.source, event.sync.id, PATIENCE)
+        tidy(locate(event.sync.spec.source, event.sync.id), PATIENCE, context.log)

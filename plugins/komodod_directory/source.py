@@ -21,7 +21,6 @@ from komodod.tree import (
     check_places,
     observe,
     perform,
-    tidy,
 )
 
 if TYPE_CHECKING:
@@ -73,12 +72,6 @@ class DirectorySource(Source):
     def targets(cls, config: BaseModel) -> Sequence[Path]:
         return [cast("DirectoryConfig", config).to]
 
-    @classmethod
-    def tidy(cls, source: Mapping[str, Json], sync_id: str, patience: float) -> None:
-        """Remove temporary files of a sync that is gone; `source` is its mapping, with `type`. See `komodod.tree.tidy`."""
-        config = DirectoryConfig.model_validate({key: value for key, value in source.items() if key != "type"})
-        tidy(_target(config, sync_id), patience)
-
     async def observe(self) -> Observation:
         return await perform(self._observe)
 
@@ -95,6 +88,12 @@ class DirectorySource(Source):
 
     def _check_places(self) -> None:
         check_places(self._config.origin, self._config.to, self.context.state_dir)
+
+
+def locate(source: Mapping[str, Json], sync_id: str) -> Target:
+    """Return the target of a sync; `source` is its mapping, as it was stored, with `type`."""
+    stored = {key: value for key, value in source.items() if key != "type"}
+    return _target(DirectoryConfig.model_validate(stored), sync_id)
 
 
 def _target(config: DirectoryConfig, sync_id: str) -> Target:

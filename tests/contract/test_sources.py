@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from komodod.testing.sources import SourceContract, World
+from komodod_directory import DirectorySource
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from komodod.model import Json
+
+
+class Directories(World):
+    source = DirectorySource
+
+    def __init__(self, folder: Path) -> None:
+        self.origin, self.target, self.hidden = folder / "site", folder / "www", folder / "hidden"
+        self.origin.mkdir()
+        (self.origin / "index.html").write_text("hello\n")
+        shutil.copytree(self.origin, self.target, symlinks=True)
+
+    def config(self) -> dict[str, Json]:
+        return {"from": str(self.origin), "to": str(self.target), "prune": True}
+
+    def drift(self) -> None:
+        (self.origin / "index.html").write_text("hello again\n")
+        (self.origin / "news\n\udc80").mkdir()
+        (self.target / "old.html").write_text("gone\n")
+
+    def spoil(self) -> None:
+        self.origin.rename(self.hidden)
+
+    def mend(self) -> None:
+        self.hidden.rename(self.origin)
+
+
+class TestDirectorySource(SourceContract):
+    def world(self, folder: Path) -> World:
+        return Directories(folder)
