@@ -144,17 +144,19 @@ class LoopWatch:
         self._timer = loop.call_later(self._limit / 4, self._beat, loop)
 
     def _watch(self, watched: int) -> None:
-        told = False
+        looks = 0
         while not self._stopped.wait(self._limit / 4):
             seconds = time.monotonic() - self._last
             frame = sys._current_frames().get(watched)  # noqa: SLF001  documented, whatever its name says
-            blocked = seconds >= self._limit and frame is not None and not _idle(frame)
-            if blocked and not told and frame is not None:
+            if seconds < self._limit or frame is None or _idle(frame):
+                if looks >= 2:
+                    self._log.warning("event_loop_goes_on")
+                looks = 0
+                continue
+            looks += 1
+            if looks == 2:  # one look may fall on a loop that has just woken up
                 stack = _stack(frame)
                 self._log.error("event_loop_blocked", seconds=round(seconds, 1), call=stack[0], stack=stack)
-            if told and not blocked:
-                self._log.warning("event_loop_goes_on")
-            told = blocked
 
 
 def _idle(frame: FrameType) -> bool:
