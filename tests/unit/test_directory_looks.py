@@ -246,6 +246,21 @@ def test_a_file_that_changed_once_is_read_again(site: Any, monkeypatch: pytest.M
     assert (site.target / "a").read_text() == "after!"
 
 
+def test_a_file_that_changes_half_way_is_seen_as_it_is_after(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, pread = site.origin / "a", os.pread
+    page.write_bytes(b"x" * 2_000_000)
+
+    def meddle(fd: int, size: int, at: int) -> bytes:
+        if at and page.read_bytes().startswith(b"x"):
+            page.write_bytes(b"y" * 2_000_000)
+        return pread(fd, size, at)
+
+    monkeypatch.setattr(os, "pread", meddle)
+    seen = site.observe().revision
+    assert page.read_bytes().startswith(b"y")
+    assert site.observe().revision == seen
+
+
 def test_what_goes_away_during_a_look_is_looked_for_again(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (site.origin / "a").write_text("a")
     gone, pread = site.origin / "b", os.pread
