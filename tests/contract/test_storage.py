@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import structlog
@@ -7,6 +9,7 @@ import structlog
 from komodod.context import Context
 from komodod.testing.memory import MemoryConfig, MemoryStorage
 from komodod.testing.storage_contract import StorageContract
+from komodod_sqlite import SqliteConfig, SqliteStorage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,3 +32,16 @@ class TestMemoryStorage(StorageContract):
     def orphan(self, storage: Storage, sync_id: str) -> None:
         assert isinstance(storage, MemoryStorage)
         storage.syncs.discard(sync_id)
+
+
+class TestSqliteStorage(StorageContract):
+    def make(self, folder: Path, clock: Clock) -> Storage:
+        return SqliteStorage(SqliteConfig(), _context(folder, clock))
+
+    def orphan(self, storage: Storage, sync_id: str) -> None:
+        with closing(sqlite3.connect(storage.context.state_dir / "komodod.db")) as shell:  # foreign keys are off here
+            [[trigger]] = shell.execute("SELECT sql FROM sqlite_schema WHERE name = 'syncs_with_open_alert'")
+            shell.execute("DROP TRIGGER syncs_with_open_alert")
+            shell.execute("DELETE FROM syncs WHERE id = ?", (sync_id,))
+            shell.execute(trigger)
+            shell.commit()
