@@ -118,14 +118,16 @@ async def _switch(
     return await _commit(world, decide, dry_run=dry_run)
 
 
-async def request_check(world: World, sync_id: str) -> Sync:
+async def request_check(world: World, sync_id: str, *, dry_run: bool = False) -> Sync:
     """Have a sync checked at once, and return it with the number of the wish: done when `requests_seen` reaches it.
 
     Raises:
         NotFoundError: it was deleted.
         RefusedError: it is paused, or komodod's own.
     """
-    _checkable(await find(world, sync_id))
+    sync = _checkable(await find(world, sync_id))
+    if dry_run:
+        return sync
     await world.storage.commit(Batch((), (RequestCheck(sync_id),)))
     return await find(world, sync_id)
 
@@ -180,7 +182,7 @@ def own_to_change(sync: Sync, verb: str) -> None:
 
 
 async def wait_seen(world: World, sync_id: str, requests: int, seconds: float) -> Sync | None:
-    """Wait until the wish number `requests` was carried out and no apply is waiting; give up after `seconds`.
+    """Wait until `seen`; give up after `seconds`.
 
     Returns:
         The sync as it then is (or was when we gave up), None if it was deleted meanwhile.
@@ -196,6 +198,12 @@ async def wait_seen(world: World, sync_id: str, requests: int, seconds: float) -
                 await world.storage.changed(ticks)
     except TimeoutError:
         return sync
+
+
+def seen(sync: Sync, requests: int) -> bool:
+    """Tell whether the wish number `requests` was carried out, no apply is waiting, and the last one was looked at."""
+    looked = sync.applied_at is None or (sync.checked_at is not None and sync.checked_at >= sync.applied_at)
+    return sync.requests_seen >= requests and sync.apply_request is None and looked
 
 
 async def linked(world: World, alert_id: str) -> tuple[Notification, ...]:
