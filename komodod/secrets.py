@@ -28,7 +28,7 @@ def read_secret(path: Path) -> SecretStr:
             raise ValueError(f"the secret in '{path}' is larger than {LARGEST} bytes")
         text = data.decode()
     except OSError as error:
-        raise ValueError(f"cannot read the secret in '{path}': {error.strerror}") from error
+        raise ValueError(f"cannot read the secret in '{path}': {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError:
         # Not `from` it: that error holds the bytes of the secret.
         raise ValueError(f"the secret in '{path}' is not UTF-8 text") from None

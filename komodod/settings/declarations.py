@@ -13,7 +13,7 @@ from komodod import cron
 from komodod.engine.decisions.routing import Route
 from komodod.model import Spec
 from komodod.redaction import one_line
-from komodod.settings.models import NotifierSection, RouteSection, StorageSection, SyncSection
+from komodod.settings.models import NotifierSection, RouteSection, SourceSection, StorageSection, SyncSection
 from komodod.settings.nodes import Map, Node, Problems, Scalar, base_of, only, without
 from komodod.settings.registry import Registry
 from komodod.settings.validation import check, locate, mapping, validation_context
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 EVERY: Final = 300.0
 """Seconds between two checks of a sync that says neither `every` nor `cron`."""
 
-_HEAD: Final = frozenset({"name", "type"})
-"""Keys beside those of the plugin."""
+_TYPE: Final = frozenset({"type"})
+_NAME_AND_TYPE: Final = frozenset({"name", "type"})
 
 
 class Configurable(Protocol):
@@ -65,10 +65,10 @@ def declare_storage(node: Node | None, root: Map, around: Surroundings) -> Decla
     body = mapping(node or Map(root.file, root.line, root.column), around.problems)
     if body is None:
         return None
-    head = check(StorageSection, only(body, _HEAD), around.problems, around.context(body))
+    head = check(StorageSection, only(body, _TYPE), around.problems, around.context(body))
     if head is None:
         return None
-    config = _configure("storage", head.type, body, around.registry.storages, around)
+    config = _configure("storage", head.type, body, around.registry.storages, around, head=_TYPE)
     if config is None:
         return None
     return DeclaredStorage(type=head.type, config=config, declared=place(body) if node else None)
@@ -79,9 +79,11 @@ def declare_notifier(node: Node, around: Surroundings) -> DeclaredNotifier | Non
     body = mapping(node, around.problems)
     if body is None:
         return None
-    head = check(NotifierSection, only(body, _HEAD), around.problems, around.context(body))
-    kind = text_of(body.get("type"))
-    config = None if kind is None else _configure("notifier", kind, body, around.registry.notifiers, around)
+    head = check(NotifierSection, only(body, _NAME_AND_TYPE), around.problems, around.context(body))
+    kind = body.get("type")
+    if not isinstance(kind, Scalar):
+        return None
+    config = _configure("notifier", kind.text, body, around.registry.notifiers, around, head=_NAME_AND_TYPE)
     if head is None or config is None:
         return None
     return DeclaredNotifier(name=head.name, type=head.type, config=config, declared=place(body))
@@ -147,24 +149,25 @@ def check_schedule(body: Map, problems: Problems) -> None:
             problems.at(expression, one_line(str(error), 300))
 
 
-def text_of(node: Node | None) -> str | None:
-    """Return the text of a scalar; None for anything else."""
-    return node.text if isinstance(node, Scalar) else None
-
-
 def place(node: Node) -> str:
     """Return `file:line` of a node."""
     return f"{node.file.absolute()}:{node.line}"
 
 
 def _configure(
-    what: str, kind: str, body: Map, classes: Mapping[str, type[Configurable]], around: Surroundings
+    what: str,
+    kind: str,
+    body: Map,
+    classes: Mapping[str, type[Configurable]],
+    around: Surroundings,
+    *,
+    head: frozenset[str],
 ) -> BaseModel | None:
-    """Return the plugin's configuration, checked by the class that is registered under this type."""
+    """Return the plugin's configuration: `body` without komodod's keys `head`, checked by the class of this type."""
     if kind not in classes:
         around.problems.at(body.get("type") or body, _unknown_type(what, kind, classes, around))
         return None
-    return check(classes[kind].Config, without(body, _HEAD), around.problems, around.context(body))
+    return check(classes[kind].Config, without(body, head), around.problems, around.context(body))
 
 
 def _unknown_type(what: str, kind: str, classes: Mapping[str, Any], around: Surroundings) -> str:
@@ -173,22 +176,24 @@ def _unknown_type(what: str, kind: str, classes: Mapping[str, Any], around: Surr
     broken = around.registry.broken
     if kind in broken:
         return f"no {what} of type {kind!r}: {one_line(broken[kind])}"
-    return "; ".join([unknown(f"{what} type", kind, classes), *map(one_line, broken.values())])
+    complaint = unknown(f"{what} type", kind, classes)
+    return complaint if complaint.endswith("?") else "; ".join([complaint, *map(one_line, broken.values())])
 
 
 def _source(body: Map, around: Surroundings) -> tuple[dict[str, Any], Sequence[Path]] | None:
     """Return the `source` of a spec, as it is stored, and the directories that it writes to."""
-    kind = text_of(body.get("type"))
-    if kind is None:
-        around.problems.at(body.get("type") or body, "key 'type' is needed, a text: the source plugin")
+    head = check(SourceSection, only(body, _TYPE), around.problems, around.context(body))
+    if head is None:
         return None
-    config = _configure("source", kind, body, around.registry.sources, around)
+    config = _configure("source", head.type, body, around.registry.sources, around, head=_TYPE)
     if config is None:
         return None
     try:
-        return _stored(kind, config, body, around.problems), around.registry.sources[kind].targets(config)
+        return _stored(head.type, config, body, around.problems), around.registry.sources[head.type].targets(config)
     except Exception as error:  # noqa: BLE001  the plugin's code; it is the plugin that is wrong
-        around.problems.at(body, f"source type {kind!r} failed: {type(error).__name__}: {one_line(str(error), 300)}")
+        around.problems.at(
+            body, f"source type {head.type!r} failed: {type(error).__name__}: {one_line(str(error), 300)}"
+        )
         return None
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from komodod.errors import Problem
+from komodod.errors import ConfigError, Problem
 from komodod.settings.composer import Composer
+from komodod.settings.nodes import plain
 
 if TYPE_CHECKING:
+    from komodod.model import Json
     from komodod.settings.nodes import Node, Scalar
 
 LARGEST: Final = 32 * 1024 * 1024
@@ -51,6 +53,18 @@ def load(file: Path) -> Document:
         before = data[: error.start].decode("utf-8", "replace")
         message = f"not UTF-8 text: byte 0x{data[error.start]:02x}; save the file as UTF-8"
         return Document(file, problems=[_problem(message, file, before, len(before))])
+
+
+def load_plain(file: Path) -> Json:
+    """Read a file into plain data, every single value a text or None: what an API is sent that checks it.
+
+    Raises:
+        ConfigError: it is no YAML, or there are mistakes that are komodod's own to find, such as equal keys.
+    """
+    read = load(file)
+    if read.root is None or read.problems:
+        raise ConfigError(read.problems)
+    return plain(read.root)
 
 
 def _bytes(file: Path) -> bytes:

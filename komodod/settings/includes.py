@@ -35,7 +35,7 @@ def _matches(node: Node, problems: Problems) -> list[Path]:
     glob, optional = entry
     main = node.file.absolute()
     try:
-        found = [file for file in sorted(expand(base_of(node), glob)) if file != main]
+        found = [file for file in sorted(expand(main.parent, glob)) if file != main]
     except (OSError, ValueError, RuntimeError) as error:
         # Not "no match": what cannot be read may hold syncs, and their absence would delete them.
         problems.at(node, f"cannot tell what {shorten(glob)} matches: {error}")

@@ -22,7 +22,7 @@ from komodod.settings.includes import include
 from komodod.settings.location import default_socket, settle_state_dir
 from komodod.settings.models import INCLUDED, Configuration, PluginsSection
 from komodod.settings.nodes import Map, Node, Problems, base_of, describe, is_own, only, without
-from komodod.settings.references import check_names, check_plugins, check_routes, check_targets, texts
+from komodod.settings.references import check_names, check_plugins, check_routes, check_state_dir, check_targets, texts
 from komodod.settings.substitution import STATE_DIR, substitute
 from komodod.settings.validation import check, sequence, validation_context
 from komodod.settings.values import DeclaredSync, Settings
@@ -70,7 +70,7 @@ def load(path: Path, registry: Registry, environ: Mapping[str, str]) -> Settings
     parts = read_parts(path, environ, problems)
     settings = None if parts is None else _settings(parts, registry, environ, problems)
     if settings is None or problems.found:
-        raise ConfigError(_ordered(problems.found))
+        raise ConfigError(_ordered(problems.found, path))
     return settings
 
 
@@ -166,7 +166,9 @@ def _syncs(items: list[Node], state_dir: Path, around: Surroundings) -> tuple[De
         if declared:
             syncs.append(declared[0])
             targets += declared[1]
-    check_targets(targets, state_dir, around.problems)
+    check_targets(targets, around.problems)
+    for target in targets:
+        check_state_dir(target, state_dir, around.problems)
     return tuple(syncs)
 
 
@@ -181,7 +183,6 @@ def _socket(configuration: Configuration, parts: Parts, environ: Mapping[str, st
     return socket
 
 
-def _ordered(problems: list[Problem]) -> list[Problem]:
-    """Return the problems by file, in the order the files were met, and by place."""
-    files = {file: number for number, file in enumerate(dict.fromkeys(problem.file for problem in problems))}
-    return sorted(problems, key=lambda problem: (files[problem.file], problem.line, problem.column))
+def _ordered(problems: list[Problem], main: Path) -> list[Problem]:
+    """Return the problems by file, the main one first, and by place."""
+    return sorted(problems, key=lambda each: (each.file != main, str(each.file), each.line, each.column))

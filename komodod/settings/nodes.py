@@ -142,9 +142,9 @@ def is_own(name: str) -> bool:
     return name.startswith("x-")
 
 
-def base_of(node: Node) -> Path:
-    """Return the directory that relative paths of this node start from."""
-    return node.file.absolute().parent
+def base_of(node: Node) -> Path | None:
+    """Return the directory that relative paths of this node start from; None for what stands in no file."""
+    return node.file.absolute().parent if node.line else None
 
 
 def shorten(text: str) -> str:

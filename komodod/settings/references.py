@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from komodod.redaction import one_line
 from komodod.settings.declarations import place
 from komodod.settings.nodes import Map, Node, Problems, Scalar, Seq, base_of, shorten
 from komodod.settings.wording import unknown
@@ -47,18 +48,20 @@ def check_plugins(root: Map, registry: Registry, problems: Problems) -> None:
     for node in texts(root, "plugins", "disabled"):
         if node.text not in plugins:
             problems.at(node, unknown("plugin", node.text, plugins))
+    for node in texts(root, "plugins", "path"):
+        error = registry.broken.get(str(_path(node)))
+        if error:
+            problems.at(node, one_line(error))
     for node in texts(root, "api", "allow_sources"):
         if node.text not in registry.sources:
             problems.at(node, unknown("source type", node.text, registry.sources))
 
 
-def check_targets(targets: Iterable[Target], state_dir: Path, problems: Problems) -> None:
-    """Note targets of two syncs of which one is, or is inside, the other, and targets around the state directory."""
-    state = _parts(state_dir)
+def check_targets(targets: Iterable[Target], problems: Problems) -> None:
+    """Note targets of two syncs of which one is the other, or is inside it."""
     around: list[tuple[tuple[str, ...], Target]] = []
+    """The targets that the next one may be inside of, outermost first."""
     for parts, target in sorted(((_parts(target.path), target) for target in targets), key=lambda pair: pair[0]):
-        if state[: len(parts)] == parts:
-            problems.at(_said(target), f"sync {target.sync!r} would write over komodod's own state in {state_dir}")
         while around and parts[: len(around[-1][0])] != around[-1][0]:
             around.pop()
         other = next((each for _, each in reversed(around) if each.sync != target.sync), None)
@@ -67,9 +70,22 @@ def check_targets(targets: Iterable[Target], state_dir: Path, problems: Problems
         around.append((parts, target))
 
 
+def check_state_dir(target: Target, state_dir: Path, problems: Problems) -> None:
+    """Note a target that is the state directory, or holds it: an apply would write over the daemon's own files."""
+    parts = _parts(target.path)
+    if _parts(state_dir)[: len(parts)] == parts:
+        problems.at(_said(target), f"sync {target.sync!r} would write over komodod's own state in {state_dir}")
+
+
+def touches(one: Path, other: Path) -> bool:
+    """Tell whether two directories are the same, or one is inside the other; links are followed."""
+    parts = [_parts(one), _parts(other)]
+    shared = min(map(len, parts))
+    return parts[0][:shared] == parts[1][:shared]
+
+
 def _overlap(target: Target, other: Target) -> str:
-    same = target.path == other.path
-    relation = "also the target" if same else "inside the target"
+    relation = "also the target" if target.path == other.path else "inside the target"
     where = f"{other.path} ({place(_said(other))})"
     return f"the target of sync {target.sync!r} is {relation} of sync {other.sync!r}, {where}"
 
@@ -83,6 +99,14 @@ def texts(node: Node, *keys: str) -> list[Scalar]:
     return [item for item in items if isinstance(item, Scalar)]
 
 
+def _path(node: Scalar) -> Path | None:
+    """Return the path that a text means; None if it cannot be told."""
+    try:
+        return (base_of(node) or Path("/")) / Path(node.text).expanduser()
+    except RuntimeError:
+        return None
+
+
 def _parts(path: Path) -> tuple[str, ...]:
     return Path(os.path.realpath(path)).parts
 
@@ -90,6 +114,6 @@ def _parts(path: Path) -> tuple[str, ...]:
 def _said(target: Target) -> Node:
     """Return the value in the source that means this target, else the source itself."""
     for _, value in target.node.entries.values():
-        if isinstance(value, Scalar) and value.text and base_of(value) / Path(value.text) == target.path:
+        if isinstance(value, Scalar) and value.text and target.path == _path(value):
             return value
     return target.node

@@ -104,7 +104,7 @@ def sequence(node: Node | None, problems: Problems) -> list[Node]:
     return []
 
 
-def validation_context(base: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return pydantic's context for models with paths and secrets; `base` is what relative paths start from."""
+def validation_context(base: Path | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return pydantic's context for models with paths and secrets; `base` is where relative paths start."""
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     return {"base": base, "credentials": Path(credentials) if credentials else None}
