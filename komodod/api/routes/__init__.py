@@ -1,0 +1,3 @@
+"""The paths of the API, one module per noun."""
+
+from __future__ import annotations

@@ -1,0 +1,111 @@
+"""The server: the application behind a Unix socket, started and stopped by the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from komodod.api.app import build
+from komodod.api.call import Hub
+from komodod.api.peers import PeerProtocol
+from komodod.api.sockets import Bound, bind
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
+
+    from komodod.api.service import Service
+
+GRACE: Final = 5
+"""Seconds that requests under way have to end when the server stops; what waits or streams is ended at once."""
+
+LAST: Final = 1.0
+"""Seconds that requests which were cancelled have to clean up."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which leaves the signals to the daemon and does not look ten times a second whether to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+        self.leaving = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        await self.leaving.wait()
+
+
+class ApiServer:
+    """Serves the API on a Unix socket, from `start()` to `stop()`."""
+
+    def __init__(self, service: Service, socket_path: Path, log: FilteringBoundLogger) -> None:
+        self._hub = Hub(service, socket_path, log)
+        self._bound: Bound | None = None
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Make the socket and answer on it.
+
+        Raises:
+            ConfigError: there can be no socket of this path.
+            RefusedError: another process listens on it.
+        """
+        self._bound = bind(self._hub.socket)
+        self._server = _Server(_configure(self._hub))
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._bound.socket]), name="api")
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait({self._task, up}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._task.done():
+            self._bound.remove()
+            self._task.result()
+        self._hub.log.info("api_started", socket=str(self._hub.socket))
+
+    async def stop(self) -> None:
+        """Remove the socket, end streams and waits, let the rest end, and cut what does not. Safe to call twice."""
+        if self._bound is None or self._server is None or self._task is None:
+            return
+        self._bound.remove()
+        self._hub.stopping.set()
+        self._server.leaving.set()
+        await asyncio.wait({self._task})
+        state = self._server.server_state
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=LAST)
+        self._bound = None
+        self._task.result()
+        self._hub.log.info("api_stopped", socket=str(self._hub.socket))
+
+
+def _configure(hub: Hub) -> uvicorn.Config:
+    return uvicorn.Config(
+        build(hub),
+        http=PeerProtocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
