@@ -8,6 +8,7 @@ from typing import Final
 
 from komodod.redaction import one_line
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _REFUSED: Final = re.compile("[\0\ud800-\udfff]")
 _SHORT: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -40,8 +41,13 @@ def clean(text: str) -> str:
     return _REFUSED.sub("\ufffd", text)
 
 
-def tail(data: bytes, lines: int = 3, limit: int = 300) -> str:
-    """Return the last lines that are not empty, as one line, at most `limit` characters of its end."""
-    texts = [line for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
-    line = one_line("; ".join(text.strip() for text in texts[-lines:]), limit=4 * limit)
-    return line if len(line) <= limit else "…" + line[-limit + 1 :]
+def uncolour(text: str) -> str:
+    """Return the text without the sequences that colour it on a terminal or move its cursor (ECMA-48, CSI)."""
+    return _COLOUR.sub("", text)
+
+
+def tail(text: str, lines: int = 3, limit: int = 300) -> str:
+    """Return the last lines that are not blank, uncoloured, as one line, at most `limit` characters of its end."""
+    last = [line.strip() for line in uncolour(text).splitlines() if line.strip()][-lines:]
+    line = one_line("; ".join(last), limit=len(text) + 2 * lines)
+    return line if len(line) <= limit else "…" + line[1 - limit :]

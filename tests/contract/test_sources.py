@@ -4,6 +4,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from komodod.testing.sources import SourceContract, World
+from komodod_command import CommandSource
 from komodod_directory import DirectorySource
 
 if TYPE_CHECKING:
@@ -36,6 +37,40 @@ class Directories(World):
         self.hidden.rename(self.origin)
 
 
+class Commands(World):
+    """A check that looks whether a file is there, and an apply that makes it."""
+
+    source = CommandSource
+
+    def __init__(self, folder: Path) -> None:
+        self.done, self.here = folder / "done", folder / "here"
+        self.done.touch()
+        self.here.mkdir()
+
+    def config(self) -> dict[str, Json]:
+        return {
+            "check": "test -e ../done && exit 0; echo 'not done\x1b'; exit 2",
+            "apply": ": > ../done",
+            "shell": True,
+            "cwd": str(self.here),
+            "timeout": "10s",
+        }
+
+    def drift(self) -> None:
+        self.done.unlink()
+
+    def spoil(self) -> None:
+        self.here.rename(self.here.with_name("there"))
+
+    def mend(self) -> None:
+        self.here.with_name("there").rename(self.here)
+
+
 class TestDirectorySource(SourceContract):
     def world(self, folder: Path) -> World:
         return Directories(folder)
+
+
+class TestCommandSource(SourceContract):
+    def world(self, folder: Path) -> World:
+        return Commands(folder)
