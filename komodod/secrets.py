@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Final, Self, get_args
+from typing import Annotated, Any, Final, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationInfo, model_validator
 
@@ -95,6 +95,9 @@ class SecretFiles(BaseModel):
 
 
 def _pairs(model: type[BaseModel]) -> list[tuple[str, str]]:
-    fields = model.model_fields
-    secrets = [name for name, field in fields.items() if SecretStr in (field.annotation, *get_args(field.annotation))]
-    return [(name, f"{name}_file") for name in secrets if f"{name}_file" in fields]
+    secrets = [name for name, field in model.model_fields.items() if _is_secret(field.annotation)]
+    return [(name, f"{name}_file") for name in secrets if f"{name}_file" in model.model_fields]
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))

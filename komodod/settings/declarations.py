@@ -198,12 +198,18 @@ def _source(body: Map, around: Surroundings) -> tuple[dict[str, Any], Sequence[P
 
 
 def _stored(kind: str, config: BaseModel, body: Map, problems: Problems) -> dict[str, Any]:
-    """Return what a spec keeps of a source: what was set, every path absolute, and no secret."""
-    for path in _secrets(config.model_dump(exclude_unset=True, by_alias=True)):
+    """Return what a spec keeps of a source: what differs from the defaults, every path absolute, and no secret.
+
+    A default may depend on the file that declares the sync; then it differs.
+    """
+    data = config.model_dump(exclude_defaults=True, by_alias=True)
+    read = {key for key in data if f"{key}_file" in data and isinstance(data[key], SecretStr)}
+    for path in _secrets({key: value for key, value in data.items() if key not in read}):
         node, key = locate(body, path)
         message = "a source is stored and shown, so it holds no secret; put it in a file and give the file's name"
         problems.at(key or node, f"{message} ({path[-1]}_file)")
-    return {"type": kind, **config.model_dump(mode="json", exclude_unset=True, by_alias=True)}
+    stored = config.model_dump(mode="json", exclude_defaults=True, by_alias=True)
+    return {"type": kind, **{key: value for key, value in stored.items() if key not in read}}
 
 
 def _secrets(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:

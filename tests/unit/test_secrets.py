@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import pytest
-from pydantic import ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, ConfigDict, SecretStr, ValidationError
 
 from komodod.secrets import SecretFile, SecretFiles, read_secret
 
@@ -93,6 +93,19 @@ def test_a_dump_of_what_was_set_names_the_file_and_not_the_secret(tmp_path: Path
     (tmp_path / "hook").write_text("hunter2")
     config = Config.model_validate({"secret_file": "hook"}, context={"base": tmp_path})
     assert config.model_dump(mode="json", exclude_unset=True) == {"secret_file": str(tmp_path / "hook")}
+
+
+class Narrow(SecretFiles):
+    url: Annotated[SecretStr, AfterValidator(lambda url: url)] | None = None
+    url_file: SecretFile | None = None
+    log: str | None = None
+    log_file: str | None = None
+
+
+def test_a_secret_behind_a_validator_is_one_too_and_a_text_is_none(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("http://127.0.0.1/\n")
+    config = Narrow.model_validate({"url_file": str(tmp_path / "url"), "log_file": "absent"})
+    assert (config.url, config.log) == (SecretStr("http://127.0.0.1/"), None)
 
 
 def test_a_changed_secret_makes_a_different_configuration(tmp_path: Path) -> None:
