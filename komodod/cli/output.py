@@ -1,0 +1,140 @@
+"""What a command prints: a table or sentences for people, or JSON or YAML for programs.
+
+On a terminal a table is drawn by rich, which is imported then and only then; elsewhere it is plain aligned columns,
+as wide as they need to be.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import click
+
+from komodod.cli.words import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from komodod.model import Json
+
+Format: TypeAlias = Literal["table", "json", "yaml"]
+
+Line: TypeAlias = "str | tuple[str, str]"
+"""A line for people, or several with line breaks between them; with `bold` or a colour, if it has one."""
+
+COLOURS: Final = {
+    "ok": "green",
+    "shown": "green",
+    "done": "green",
+    "pending": "yellow",
+    "warning": "yellow",
+    "in_doubt": "yellow",
+    "waiting": "yellow",
+    "failed": "red",
+    "critical": "red",
+    "dead": "red",
+    "stranded": "red",
+    "broken": "red",
+    "wedged": "red",
+}
+"""What catches the eye, by the first word of a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its heading, and the text for an item. `whole`: never folded, so that it can be copied."""
+
+    heading: str
+    get: Callable[[Any], str]
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Prints answers in one format."""
+
+    form: Format
+
+    @property
+    def people(self) -> bool:
+        """Whether people read it."""
+        return self.form == "table"
+
+    def rows(self, items: Iterable[Json], columns: Sequence[Column], none: str) -> None:
+        """Print a list; `none` is what people are told where it is empty."""
+        if not self.people:
+            self.value(list(items))
+            return
+        cells = [[printable(column.get(item)) for column in columns] for item in items]
+        if not cells:
+            click.echo(none, err=True)
+        elif sys.stdout.isatty():
+            _draw(columns, cells)
+        else:
+            _align(columns, cells)
+
+    def show(self, value: Json, describe: Callable[[], Iterable[Line]]) -> None:
+        """Print one thing: the value for programs, the lines of `describe` for people."""
+        if not self.people:
+            self.value(value)
+            return
+        for line in describe():
+            self.line(line)
+
+    def line(self, line: Line, *, err: bool = False) -> None:
+        """Print a line, or several, for people; with `err` where questions and errors go."""
+        text, look = line if isinstance(line, tuple) else (line, "")
+        bold = look == "bold"
+        click.secho(printable(text, keep="\n\t"), fg=None if bold else look or None, bold=bold or None, err=err)
+
+    def value(self, value: Json) -> None:
+        """Print a value for programs."""
+        if self.form == "yaml":
+            click.echo(_yaml(value), nl=False)
+        else:
+            click.echo(json.dumps(value, indent=2))  # ASCII: right in every locale, and no text in it steers a terminal
+
+    def item(self, value: Json, line: Line) -> None:
+        """Print one of an endless list at once: a line of JSON, a document of YAML, or a line for people."""
+        if self.people:
+            self.line(line)
+        elif self.form == "json":
+            click.echo(json.dumps(value))
+        else:
+            click.echo("---\n" + _yaml(value), nl=False)
+        sys.stdout.flush()
+
+
+def _yaml(value: Json) -> str:
+    import yaml  # noqa: PLC0415  15 ms that only this format costs
+
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def _align(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    lines = [[column.heading for column in columns], *cells]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415  10 ms and more that only a terminal is worth
+    from rich.table import Table  # noqa: PLC0415  see above
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.heading, no_wrap=column.whole, overflow="fold")
+    for line in cells:
+        table.add_row(*(_tint(cell) for cell in line))
+    Console(highlight=False).print(table)  # honours NO_COLOR
+
+
+def _tint(cell: str) -> Text:
+    from rich.text import Text  # noqa: PLC0415  see above
+
+    return Text(cell, style=COLOURS.get(cell.partition(" ")[0], ""))
