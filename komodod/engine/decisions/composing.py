@@ -20,7 +20,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message before it has a key and a number; `digest` identifies all that it says."""
+    """A message before it has a key and a number.
+
+    `digest` identifies what it says; the edition and the mark of a repetition do not count, as they tell how it came
+    to be said.
+    """
 
     edition: str
     title: str
@@ -28,24 +32,25 @@ class Draft:
     severity: Severity
     at: datetime
     alerts: tuple[Alert, ...]
-    reason: str | None
-    repetition: bool
+    reason: str | None = None
+    repetition: bool = False
 
     @property
     def digest(self) -> str:
-        """Equal for equal texts and facts."""
-        return hashlib.sha256(repr(self).encode(errors="surrogatepass")).hexdigest()[:32]
+        """Equal for messages that show the same, or withdraw with the same words."""
+        said = (self.edition == "withdrawn", self.title, self.body, self.severity, self.at, self.alerts, self.reason)
+        return _hash(said)[:32]
 
     def message(self, row: Notification, key: str, sequence: int) -> Message:
         """Return the message of this key and number."""
         return Message(
-            id=f"{key}-{sequence}-{self.digest[:8]}",
+            id=f"{key}-{sequence}-{_hash((self.digest, self.edition, self.repetition))[:8]}",
             key=key,
             sequence=sequence,
             edition=self.edition,
             group=row.group,
             title=self.title,
-            body=self.body,
+            body=f"{REPEATED}{self.body}" if self.repetition else self.body,
             severity=self.severity,
             at=self.at,
             alerts=self.alerts,
@@ -54,15 +59,16 @@ class Draft:
         )
 
 
+REPEATED = "(possibly shown before)\n"
+
+
 def raising(row: Notification, members: Members, traits: Traits, *, repetition: bool = False) -> Draft:
     """Word what a channel should show for the open alerts of a group."""
     alerts = members.open or ((members.last,) if members.last else ())
     severity = max((alert.severity for alert in alerts), key=_LOUDNESS.index, default=Severity.INFO)
     title = f"[{severity}] {row.title}: {_headline(alerts)}"
     body = "\n".join(line for alert in alerts for line in _lines(alert))
-    if repetition:
-        body = f"(possibly shown before)\n{body}"
-    title, body = fit(title, body, traits.max_bytes)
+    title, body = fit(title, body, None if traits.max_bytes is None else traits.max_bytes - len(REPEATED))
     return Draft(
         edition="opened" if row.shown_since is None else "updated",
         title=title,
@@ -70,7 +76,6 @@ def raising(row: Notification, members: Members, traits: Traits, *, repetition: 
         severity=severity,
         at=max((alert.updated_at for alert in alerts), default=_EPOCH),
         alerts=alerts,
-        reason=None,
         repetition=repetition,
     )
 
@@ -88,7 +93,6 @@ def withdrawing(row: Notification, members: Members, traits: Traits) -> Draft:
         at=(last.resolved_at if last else None) or _EPOCH,
         alerts=(last,) if last else (),
         reason=reason,
-        repetition=False,
     )
 
 
@@ -98,6 +102,10 @@ def fit(title: str, body: str, most: int | None) -> tuple[str, str]:
         return title, body
     title = _cut(title, most // 2)
     return title, _cut(body, most - _size(title))
+
+
+def _hash(facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode(errors="surrogatepass")).hexdigest()
 
 
 def _size(text: str) -> int:

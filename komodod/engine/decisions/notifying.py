@@ -119,8 +119,8 @@ def _current(row: Notification, members: Members, traits: Traits, now: datetime,
         return _raise(row, doubt, members, traits, now)
     if row.state is Shown.ABSENT:
         return _show(row, row.key or new_key(), None, raising(row, members, traits), quiet=True)
-    draft, again = raising(row, members, traits), raising(row, members, traits, repetition=True)
-    if row.shown_digest in (draft.digest, again.digest):
+    draft = raising(row, members, traits)
+    if draft.digest == row.shown_digest:
         return Rest()
     return _show(row, row.key or new_key(), None, draft, quiet=True)
 

@@ -260,6 +260,7 @@ def confessed(row: Notification, say: Say, now: datetime, lifetime: timedelta, r
         until=now + lifetime,
         sequence=say.message.sequence,
         digest=say.digest,
+        alike=False,  # whoever took over may have said anything meanwhile
         receipt=say.receipt if receipt is None else receipt,
     )
     return Batch((), (Confess(row.notifier, row.group, row.title, doubt),))

@@ -1,0 +1,292 @@
+"""Start, run and stop the daemon in this process; or run a pass without one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from komodod import __version__, logs
+from komodod.api.server import ApiServer
+from komodod.blocking import blocking
+from komodod.clock import SystemClock
+from komodod.daemon import comparing
+from komodod.daemon.building import Builder, rules, secrets
+from komodod.daemon.daemon import Daemon
+from komodod.daemon.teardown import Teardown, end
+from komodod.engine.consistency import Brake, Consistency
+from komodod.engine.invariants import stored_invariants
+from komodod.engine.inventory import Inventory
+from komodod.engine.world import World
+from komodod.errors import ConfigError, KomododError, StorageError
+from komodod.http import make_session
+from komodod.pluginmanager import Plugins
+from komodod.redaction import Redactor
+from komodod.scheduler import Scheduler
+from komodod.settings.loading import load, load_plugins_section
+from komodod.settings.location import find_config
+from komodod.systemd import LoopWatch, Supervisor, Watchdog
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from komodod.engine.reports import Report
+    from komodod.settings.values import Settings
+
+EXIT_ERROR: Final = 2
+EXIT_CONFIG: Final = 78
+"""sysexits.h's EX_CONFIG; the unit does not restart on it."""
+
+GRACE: Final = 10.0
+"""Seconds that checks, messages and hook calls under way get at a stop."""
+
+PURGE_EVERY: Final = 3600.0
+"""Seconds between two removals of old history."""
+
+EXTEND: Final = 30.0
+"""Seconds asked for at a time while a start or stop takes long."""
+
+
+def run(config: Path | None) -> int:
+    """Run the daemon until it is told to stop, and return the exit code.
+
+    0 after SIGTERM or SIGINT; 78 for a configuration that is not valid (each problem on a line of standard error);
+    2 where the start failed for another reason.
+    """
+    environ = dict(os.environ)
+    try:
+        file = find_config(config, environ)
+        settings, plugins = _read(file, environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)  # noqa: T201  there is no log before there is a configuration
+        return EXIT_CONFIG
+    redactor = Redactor(secrets(settings))
+    log = logs.configure(sys.stderr, redactor, level=settings.log.level, style=settings.log.format, environ=environ)
+    for name, error_text in plugins.broken.items():
+        log.warning("plugin_skipped", plugin=name, error=error_text)
+    try:
+        asyncio.run(_Run(settings, file, environ, plugins, redactor, log).main())
+    except KomododError as error:
+        log.error("start_failed", error=str(error))
+        return EXIT_ERROR
+    return 0
+
+
+def reconcile_offline(config: Path | None, *, dry_run: bool, force: bool) -> Report:
+    """Run one pass on the store of a daemon that is not running. A plugin's channels are not asked.
+
+    Raises:
+        ConfigError: the configuration is not valid.
+        StorageError: the store cannot be used; a daemon that runs holds it.
+    """
+    environ = dict(os.environ)
+    file = find_config(config, environ)
+    settings, plugins = _read(file, environ)
+    log = logs.configure(sys.stderr, Redactor(secrets(settings)), level="warning", style=settings.log.format)
+    return asyncio.run(_offline(settings, plugins, log, dry_run=dry_run, force=force))
+
+
+def _read(file: Path, environ: Mapping[str, str]) -> tuple[Settings, Plugins]:
+    section = load_plugins_section(file, environ)
+    plugins = Plugins.load(section.disabled, section.path)
+    return load(file, plugins.registry(), environ), plugins
+
+
+def _make_dirs(settings: Settings) -> None:
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        message = f"cannot make the state directory '{settings.state_dir}': {error.strerror}; set state_dir"
+        raise StorageError(message) from error
+
+
+async def _offline(
+    settings: Settings, plugins: Plugins, log: FilteringBoundLogger, *, dry_run: bool, force: bool
+) -> Report:
+    _make_dirs(settings)
+    builder = Builder(plugins=plugins, state_dir=settings.state_dir, clock=SystemClock(), log=log, http=None)
+    storage = builder.storage(settings)
+    await storage.open()
+    try:
+        world = World(storage=storage, clock=builder.clock, log=log, rules=rules(settings, plugins))
+        consistency = Consistency(
+            world,
+            lambda act: (
+                Inventory(world, act, comparing.declared(settings)),
+                *stored_invariants(act),
+                *builder.invariants(),
+            ),
+            Brake(settings.consistency.brake.at_least, settings.consistency.brake.fraction),
+        )
+        return await consistency.run(world.act("offline"), trigger="hand", dry_run=dry_run, force=force)
+    finally:
+        await storage.close()
+
+
+class _Run:
+    """One life of the daemon."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        file: Path,
+        environ: Mapping[str, str],
+        plugins: Plugins,
+        redactor: Redactor,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._settings, self._file, self._environ = settings, file, environ
+        self._plugins, self._redactor, self._log = plugins, redactor, log
+        self._supervisor = Supervisor(environ)
+        self._teardown = Teardown(log)
+        self._stop = asyncio.Event()
+
+    async def main(self) -> None:
+        """Start, wait for the word to stop, stop.
+
+        Raises:
+            KomododError: the start failed.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        starting = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await stopping
+        finally:
+            self._supervisor.stopping()
+            self._log.info("stopping")
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await self._teardown.run()
+            self._log.info("stopped")
+
+    async def _start(self) -> None:
+        """Start everything in order; what was started is in the teardown by then."""
+        log, settings = self._log, self._settings
+        log.info("starting", version=__version__, pid=os.getpid(), config=str(self._file))
+        extending = asyncio.create_task(self._extend())
+        try:
+            _make_dirs(settings)
+            daemon = await self._build()
+            api = ApiServer(daemon, settings.socket, log)
+            await api.start()
+            self._teardown.add("api", api.stop)
+            report = await daemon.prepare()
+            self._begin(daemon)
+            daemon.set_ready(None)
+            status = f"{len(settings.syncs)} syncs declared; API on {settings.socket}"
+            self._supervisor.ready(status)
+            log.info("ready", socket=str(settings.socket), syncs=len(settings.syncs), braked=list(report.braked))
+        finally:
+            await end(extending)
+
+    async def _build(self) -> Daemon:
+        """Open the store and put the daemon together."""
+        session = make_session()
+        self._teardown.add("http", session.close)
+        builder = Builder(
+            plugins=self._plugins,
+            state_dir=self._settings.state_dir,
+            clock=SystemClock(),
+            log=self._log,
+            http=session,
+        )
+        storage = builder.storage(self._settings)
+        await storage.open()
+        self._teardown.add("storage", storage.close, EXTEND)
+        daemon = Daemon(
+            self._settings,
+            self._file,
+            self._environ,
+            plugins=self._plugins,
+            builder=builder,
+            storage=storage,
+            redactor=self._redactor,
+            log=self._log,
+        )
+        self._teardown.add("notifiers", daemon.close)
+        return daemon
+
+    def _begin(self, daemon: Daemon) -> None:
+        """Begin to work: leases, pump, schedule, watchdog, SIGHUP."""
+        self._task("leases", daemon.leases.keep())
+        pump = self._task("pump", daemon.pump.run())
+        self._teardown.add("work", lambda: daemon.pump.stop(GRACE), 3 * GRACE)
+        self._teardown.add("claims", lambda: end(pump))
+        scheduler = Scheduler(SystemClock(), self._log)
+        _schedule(scheduler, daemon, self._settings)
+        scheduler.start()
+        self._teardown.add("scheduler", scheduler.stop)
+        daemon.on_reload.append(lambda new: _reschedule(scheduler, new))
+        daemon.on_reload.append(self._relog)
+        watchdog = Watchdog(self._supervisor, daemon.world.storage.ping, self._log)
+        self._task("watchdog", watchdog.run())
+        watch = LoopWatch(self._log)
+        watch.start()
+        self._teardown.add("loop watch", lambda: blocking(watch.stop))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reloader(daemon))
+
+    def _task(self, name: str, work: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work, name=name)  # type: ignore[arg-type]  # coroutines all
+        task.add_done_callback(self._watch_over)
+        self._teardown.add(name, lambda: end(task))
+        return task
+
+    def _watch_over(self, task: asyncio.Task[None]) -> None:
+        """Stop the daemon if one of its own tasks dies: better a restart than half a daemon."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.critical("task_died", task=task.get_name(), exc_info=error)
+            self._stop.set()
+
+    def _reloader(self, daemon: Daemon) -> Callable[[], None]:
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def reload() -> None:
+            self._supervisor.reloading()
+            try:
+                await daemon.reload(daemon.world.act("SIGHUP"), dry_run=False, force=False)
+            except KomododError as error:
+                self._log.debug("reload_refused", error=str(error))  # the daemon has said so, aloud
+            finally:
+                self._supervisor.ready()
+
+        def begin() -> None:
+            task = asyncio.get_running_loop().create_task(reload())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        return begin
+
+    def _relog(self, new: Settings) -> None:
+        logs.configure(sys.stderr, self._redactor, level=new.log.level, style=new.log.format, environ=self._environ)
+
+    async def _extend(self) -> None:
+        """Ask systemd for more time for as long as the start takes."""
+        while True:
+            self._supervisor.extend(EXTEND)
+            await asyncio.sleep(EXTEND / 3)
+
+
+def _schedule(scheduler: Scheduler, daemon: Daemon, settings: Settings) -> None:
+    consistency = settings.consistency
+    if consistency.cron is not None:
+        scheduler.cron("pass", consistency.cron, settings.timezone, daemon.scheduled_pass)
+    else:
+        scheduler.every("pass", consistency.every or PURGE_EVERY, daemon.scheduled_pass)
+    scheduler.every("retention", PURGE_EVERY, daemon.purge)
+
+
+def _reschedule(scheduler: Scheduler, new: Settings) -> None:
+    consistency = new.consistency
+    scheduler.reschedule("pass", seconds=consistency.every, cron=consistency.cron, timezone=new.timezone)
