@@ -7,7 +7,7 @@ those must make sure that a repeat is harmless.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -75,8 +75,12 @@ async def post(
     headers: Mapping[str, str],
     timeout: float = TOTAL,  # noqa: ASYNC109  aiohttp's own, which knows a late connection from a late answer
     clock: Clock | None = None,
+    secrets: Iterable[str] = (),
 ) -> Answer:
-    """Send one POST, follow no redirect, and return a 2xx answer. No error shows more of the URL than its host.
+    """Send one POST, follow no redirect, and return a 2xx answer.
+
+    No error shows more of the URL than its host, nor the value of a header, nor any of `secrets`: an error tells what
+    the server said, and servers like to repeat what they were sent.
 
     Raises:
         TemporaryError: no connection, no answer in `timeout` seconds, an answer cut short, 408, 425, 429 or 5xx.
@@ -89,7 +93,7 @@ async def post(
         async with session.post(url, data=body, headers=headers, timeout=limits, allow_redirects=False) as response:
             if 200 <= response.status < 300:
                 return Answer(response.status, response.headers, await _read(response))
-            said = _excerpt(await _read_error(response), url, headers)
+            said = _excerpt(await _read_error(response), [*secrets, *_confided(url, headers)])
             wait = retry_after(response.headers, (clock or SystemClock()).now())
             raise _refusal(f"{where} answered {_status(response.status)}{said}", response.status, wait)
     except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
@@ -180,11 +184,15 @@ async def _read_error(response: aiohttp.ClientResponse) -> bytes:
         return b""
 
 
-def _excerpt(body: bytes, url: str, headers: Mapping[str, str]) -> str:
-    """Return a line of the body, without what we sent in confidence: servers like to repeat it."""
+def _confided(url: str, headers: Mapping[str, str]) -> list[str]:
+    """Return what we sent in confidence."""
     parts = urlsplit(url)
     path = [part for part in parts.path.split("/") if len(part) >= _SECRET_PART]
     query = [value for _, value in parse_qsl(parts.query)]
-    secrets = [url, parts.query, *path, *query, *(word for value in headers.values() for word in value.split())]
+    words = [word for value in headers.values() for word in (value, *value.split())]
+    return [url, parts.query, *path, *query, *words, *filter(None, (parts.username, parts.password))]
+
+
+def _excerpt(body: bytes, secrets: Iterable[str]) -> str:
     text = one_line(Redactor(secrets).text(body.decode(errors="replace")), 200)
     return f": {text}" if text else ""
