@@ -254,7 +254,9 @@ def _decided(state: State, rules: Rules, index: int, worker: Worker, *, mine: bo
         intended, batch = rules.intend(row, step, "t", NOW, LIFETIME)
         after = _applied(state, batch)
         keys = state.keys + 1 if step.key == made[0] else state.keys
-        return me + "commits its intent", _with(replace(after, keys=keys), index, Worker("intent", intended, _slim(step)))
+        return me + "commits its intent", _with(
+            replace(after, keys=keys), index, Worker("intent", intended, _slim(step))
+        )
     batch = _silent(row, step)
     return me + "has nothing to say", _with(_applied(state, batch), index, Worker())
 
