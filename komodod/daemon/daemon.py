@@ -29,8 +29,8 @@ from komodod.engine.world import World
 from komodod.errors import ConfigError, KomododError, RefusedError
 from komodod.hookcalls import HookCaller
 from komodod.model import AlertKind, EventKind, Origin, Sync
-from komodod.redaction import Redactor
-from komodod.settings.loading import load, parse_spec
+from komodod.settings.loading import load
+from komodod.settings.request import parse_spec
 from komodod.storage import Batch, Census, SyncFilter
 
 if TYPE_CHECKING:
@@ -41,11 +41,15 @@ if TYPE_CHECKING:
     from komodod.invariant import Invariant
     from komodod.model import Json, Spec
     from komodod.pluginmanager import Plugins
+    from komodod.redaction import Redactor
     from komodod.settings.values import Settings
     from komodod.storage import Storage
 
 CLOSING = 30.0
 """Seconds that a replaced notifier gets to finish what it has under way."""
+
+LOOK = 0.2
+"""Seconds between two looks at whether it has."""
 
 PURGE_STEP = 500
 """Rows of history removed in one commit, so that the write lock is held briefly."""
@@ -243,8 +247,22 @@ class Daemon:
         return self._redactor
 
     def parse_spec(self, name: str, raw: Mapping[str, Json]) -> Spec:
-        """Return the spec that a client describes, by the rules of the configuration."""
-        return parse_spec(name, raw, self._plugins.registry(), self._environ, self.settings)
+        """Return the spec that a client describes, by the rules of the configuration.
+
+        `base`, the client's directory, may stand beside the keys of a sync. Its target must keep away from those that
+        the configuration declares.
+        """
+        given = dict(raw)
+        base = given.pop("base", None)
+        return parse_spec(
+            name,
+            given,
+            self._plugins.registry(),
+            state_dir=self.settings.state_dir,
+            base=Path(base) if base else None,
+            timezone=self.settings.timezone,
+            others=[(one.name, one.spec) for one in self.settings.syncs],
+        )
 
     async def reconcile(self, act: Act, *, dry_run: bool, force: bool) -> Report:
         """Run a pass by hand."""
@@ -288,9 +306,10 @@ def _brake(settings: Settings) -> Brake:
 
 async def _retire(channels: Sequence[Channel]) -> None:
     """Close notifiers that are no longer configured, once they have nothing under way."""
-    deadline = asyncio.get_running_loop().time() + CLOSING
-    while any(channel.in_flight for channel in channels) and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.1)
+    for _ in range(int(CLOSING / LOOK)):
+        if not any(channel.in_flight for channel in channels):
+            break
+        await asyncio.sleep(LOOK)
     for channel in channels:
         await channel.notifier.close()
 

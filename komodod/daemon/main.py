@@ -23,7 +23,7 @@ from komodod.engine.invariants import stored_invariants
 from komodod.engine.inventory import Inventory
 from komodod.engine.world import World
 from komodod.errors import ConfigError, KomododError, StorageError
-from komodod.http import make_session
+from komodod.http import session
 from komodod.pluginmanager import Plugins
 from komodod.redaction import Redactor
 from komodod.scheduler import Scheduler
@@ -70,9 +70,9 @@ def run(config: Path | None) -> int:
     for name, error_text in plugins.broken.items():
         log.warning("plugin_skipped", plugin=name, error=error_text)
     try:
-        asyncio.run(_Run(settings, file, environ, plugins, redactor, log).main())
+        asyncio.run(_Run(settings, file, environ, plugins=plugins, redactor=redactor, log=log).main())
     except KomododError as error:
-        log.error("start_failed", error=str(error))
+        log.critical("failed", error=str(error))
         return EXIT_ERROR
     return 0
 
@@ -136,6 +136,7 @@ class _Run:
         settings: Settings,
         file: Path,
         environ: Mapping[str, str],
+        *,
         plugins: Plugins,
         redactor: Redactor,
         log: FilteringBoundLogger,
@@ -145,12 +146,13 @@ class _Run:
         self._supervisor = Supervisor(environ)
         self._teardown = Teardown(log)
         self._stop = asyncio.Event()
+        self._fatal: str | None = None
 
     async def main(self) -> None:
         """Start, wait for the word to stop, stop.
 
         Raises:
-            KomododError: the start failed.
+            KomododError: the start failed, or something died that the daemon cannot do without.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -170,6 +172,8 @@ class _Run:
             await asyncio.gather(starting, stopping, return_exceptions=True)
             await self._teardown.run()
             self._log.info("stopped")
+        if self._fatal is not None:
+            raise KomododError(self._fatal)
 
     async def _start(self) -> None:
         """Start everything in order; what was started is in the teardown by then."""
@@ -193,14 +197,14 @@ class _Run:
 
     async def _build(self) -> Daemon:
         """Open the store and put the daemon together."""
-        session = make_session()
-        self._teardown.add("http", session.close)
+        http = session()
+        self._teardown.add("http", http.close)
         builder = Builder(
             plugins=self._plugins,
             state_dir=self._settings.state_dir,
             clock=SystemClock(),
             log=self._log,
-            http=session,
+            http=http,
         )
         storage = builder.storage(self._settings)
         await storage.open()
@@ -247,6 +251,7 @@ class _Run:
         """Stop the daemon if one of its own tasks dies: better a restart than half a daemon."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.critical("task_died", task=task.get_name(), exc_info=error)
+            self._fatal = f"its own task {task.get_name()!r} died: {error}"
             self._stop.set()
 
     def _reloader(self, daemon: Daemon) -> Callable[[], None]:

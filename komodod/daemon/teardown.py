@@ -33,7 +33,7 @@ class Teardown:
                     await step()
             except TimeoutError:
                 self._log.warning("stop_step_hangs", step=name, seconds=seconds)
-            except Exception:
+            except Exception:  # noqa: BLE001  one step must not keep the others from running
                 self._log.exception("stop_step_failed", step=name)
 
 

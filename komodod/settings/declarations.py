@@ -38,17 +38,21 @@ class Configurable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a declaration is checked against. `timezone` is the top-level one."""
+    """What a declaration is checked against. `timezone` is the top-level one.
+
+    `base` is what paths are relative to where it is not the file they stand in.
+    """
 
     registry: Registry
     environ: Mapping[str, str]
     disabled: frozenset[str]
     timezone: str | None
     problems: Problems
+    base: Path | None = None
 
     def context(self, node: Node) -> dict[str, Any]:
         """Return pydantic's validation context for what stands in the file of this node."""
-        return validation_context(base_of(node), self.environ)
+        return validation_context(self.base or base_of(node), self.environ)
 
 
 @dataclass(frozen=True, slots=True)

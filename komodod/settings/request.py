@@ -27,21 +27,24 @@ def parse_spec(
     registry: Registry,
     *,
     state_dir: Path,
+    base: Path | None = None,
     timezone: str | None = None,
     others: Sequence[tuple[str, Spec]] = (),
 ) -> Spec:
     """Return the spec that `raw` describes: the keys of an item of `syncs:` but `name`.
 
-    Every path must be absolute, no variable is filled in, no credential looked for: who asks is not the file that the
-    daemon was told to trust. `timezone` is the top-level one. `others` are the syncs whose targets this one must keep
-    away from; one of the same name is passed over.
+    A path must be absolute, or relative to `base`, the caller's directory. No variable is filled in, no credential
+    looked for: who asks is not the file that the daemon was told to trust. `timezone` is the top-level one. `others`
+    are the syncs whose targets this one must keep away from; one of the same name is passed over.
 
     Raises:
         ConfigError: all that is wrong with it; the path of keys stands in place of a problem's file.
     """
     problems = Problems()
     node = _node({**raw, "name": name}, (), problems)
-    around = Surroundings(registry=registry, environ={}, disabled=frozenset(), timezone=timezone, problems=problems)
+    around = Surroundings(
+        registry=registry, environ={}, disabled=frozenset(), timezone=timezone, problems=problems, base=base
+    )
     found = declare_sync(node, around)
     for target in found[1] if found else ():
         check_state_dir(target, state_dir, problems)
