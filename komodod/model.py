@@ -230,6 +230,8 @@ class Alert:
     resolution: Resolution | None = None
     reason: str | None = None
     """For people: who or what resolved it."""
+    op_id: str | None = None
+    """The operation that wrote it last, so that the log of its messages can be followed from there."""
 
     @property
     def open(self) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from structlog.contextvars import bind_contextvars
+
 from komodod.engine.decisions import observing
 from komodod.errors import Conflict, KomododError
 from komodod.guard import GRACE, guarded
@@ -48,20 +50,21 @@ class Checker:
     async def _check(self, claim: Claim[Sync]) -> None:
         sync = claim.row
         act = self._world.act("komodod")
+        bind_contextvars(op_id=act.op_id)
         if (lost := observing.lost(sync, LOST_CHECKS)) is not None:
-            await self._commit(act, claim, lambda whole: observing.failed(act, claim.token, whole, lost))
+            await self._commit(claim, lambda whole: observing.failed(act, claim.token, whole, lost))
             return
         try:
             observation = await self._use(sync, lambda source: source.observe())
         except Exception as error:  # noqa: BLE001  whatever a source raises, the state is unknown and the sync failing
             reason = self._explain(sync, error, "check_failed")
-            await self._commit(act, claim, lambda whole: observing.failed(self._now(act), claim.token, whole, reason))
+            await self._commit(claim, lambda whole: observing.failed(self._now(act), claim.token, whole, reason))
             return
         await self._commit(
             act, claim, lambda whole: observing.observed(self._now(act), claim.token, whole, observation)
         )
 
-    async def _commit(self, act: Act, claim: Claim[Sync], decide: Callable[[Aggregate], Batch]) -> None:
+    async def _commit(self, claim: Claim[Sync], decide: Callable[[Aggregate], Batch]) -> None:
         """Commit what a look found, unless the sync is no longer what was looked at (design D2)."""
         whole = await self._world.storage.load_aggregate(claim.row.id)
         try:
@@ -70,11 +73,12 @@ class Checker:
                 return
         except Conflict:
             pass  # overtaken between the look at the row and the commit: the same as before it
-        self._world.log.info("check_overtaken", op_id=act.op_id, sync=claim.row.name)
+        self._world.log.info("check_overtaken", sync=claim.row.name)
         await self._give_up(claim)
 
     async def _apply(self, claim: Claim[Sync], request: ApplyRequest) -> None:
         world, act = self._world, self._world.act(request.actor, request.op_id)
+        bind_contextvars(op_id=act.op_id)
         if request.starts >= LOST_CHECKS:
             error = f"{request.starts} applies in a row did not live to tell; see the log of the time"
             await self._finish(claim, observing.apply_failed(act, claim.token, claim.row, error), claim.row, error)
@@ -92,7 +96,7 @@ class Checker:
             batch = observing.apply_failed(self._now(act), claim.token, sync, error)
             await self._finish(claim, batch, sync, f"failed: {error}")
             return
-        world.log.info("sync_applied", op_id=act.op_id, sync=sync.name, summary=outcome.summary)
+        world.log.info("sync_applied", sync=sync.name, summary=outcome.summary)
         batch = observing.applied(self._now(act), claim.token, sync, outcome)
         await self._finish(claim, batch, sync, outcome.summary)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from structlog.contextvars import bound_contextvars
+
 from komodod import codec
 from komodod.engine import own
 from komodod.engine.reports import Checked, Report
@@ -63,23 +65,27 @@ class Consistency:
             RefusedError: another replica runs one at this moment.
         """
         async with self._one:
-            lead = None if dry_run else await self._lead()
-            started = self._world.clock.monotonic()
-            lines = [
-                await self._check(invariant, lead, dry_run=dry_run, force=force) for invariant in self._invariants(act)
-            ]
-            report = Report(
-                dry_run=dry_run,
-                forced=force,
-                trigger=trigger,
-                started_at=act.now,
-                seconds=round(self._world.clock.monotonic() - started, 3),
-                braked=tuple(line.name for line in lines if line.why == BRAKED),
-                invariants=tuple(lines),
-            )
-            if not dry_run:
-                await self._tell(act, report)
-            return report
+            with bound_contextvars(op_id=act.op_id):
+                return await self._run(act, trigger=trigger, dry_run=dry_run, force=force)
+
+    async def _run(self, act: Act, *, trigger: str, dry_run: bool, force: bool) -> Report:
+        lead = None if dry_run else await self._lead()
+        started = self._world.clock.monotonic()
+        lines = [
+            await self._check(invariant, lead, dry_run=dry_run, force=force) for invariant in self._invariants(act)
+        ]
+        report = Report(
+            dry_run=dry_run,
+            forced=force,
+            trigger=trigger,
+            started_at=act.now,
+            seconds=round(self._world.clock.monotonic() - started, 3),
+            braked=tuple(line.name for line in lines if line.why == BRAKED),
+            invariants=tuple(lines),
+        )
+        if not dry_run:
+            await self._tell(act, report)
+        return report
 
     async def _lead(self) -> Lead:
         lead = await self._world.storage.lead("pass", "komodod", TERM)
@@ -144,7 +150,7 @@ class Consistency:
         await own.count_dead(self._world, act)
         told = act.tell(EventKind.PASS_FINISHED, data=codec.dump(report))
         await self._world.storage.commit(Batch((), told))
-        self._world.log.info("pass_finished", op_id=act.op_id, trigger=report.trigger, found=report.found)
+        self._world.log.info("pass_finished", trigger=report.trigger, found=report.found)
 
 
 BRAKED = "the brake: more repairs than a pass does without --force"

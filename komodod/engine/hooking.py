@@ -6,6 +6,8 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from structlog.contextvars import bound_contextvars
+
 from komodod.engine import own
 from komodod.errors import Conflict, KomododError, PermanentError, TemporaryError
 from komodod.model import Event, EventKind, HookCall, HookCallState
@@ -47,20 +49,17 @@ class Teller:
         if event is None:
             await self._commit(claim, dead(act, call, "its event is gone"))
             return
-        await self._commit(claim, await self._tell(act, call, event))
+        with bound_contextvars(op_id=act.op_id):
+            await self._commit(claim, await self._tell(act, call, event))
 
     async def _tell(self, act: Act, call: HookCall, event: Event) -> tuple[Write, ...]:
         """Call the plugin and judge what it says."""
         try:
             await self._caller.call(call.plugin, event)
         except Exception as error:  # noqa: BLE001  whatever a plugin raises is judged, stored and shown
-            self._world.log.warning(
-                "hook_call_failed", op_id=act.op_id, plugin=call.plugin, hook=call.hook, error=_text(error)
-            )
+            self._world.log.warning("hook_call_failed", plugin=call.plugin, hook=call.hook, error=_text(error))
             return judged(dataclasses.replace(act, now=self._world.clock.now()), call, error)
-        self._world.log.info(
-            "hook_called", op_id=act.op_id, plugin=call.plugin, hook=call.hook, sync=call.sync_name, event_id=event.id
-        )
+        self._world.log.info("hook_called", plugin=call.plugin, hook=call.hook, sync=call.sync_name, event_id=event.id)
         finished = self._world.clock.now()
         return (
             PutHookCall(

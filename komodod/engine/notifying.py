@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from structlog.contextvars import bound_contextvars
+
 from komodod.engine import own
 from komodod.engine.decisions import outcomes
 from komodod.engine.decisions.notifying import Abandon, Rest, Say, Search, Settle, Wait, decide
@@ -50,7 +52,8 @@ class Speaker:
             await step.commit(outcomes.stranded(claim.row, claim.token))
             return
         step.row = replace(claim.row, stranded=False)
-        await self._take(step, channel, members)
+        with bound_contextvars(op_id=_cause(members)):
+            await self._take(step, channel, members)
 
     async def _take(self, step: _Step, channel: Channel, members: Members) -> None:
         row, token, now = step.row, step.token, step.now()
@@ -179,6 +182,12 @@ class _Step:
         except Conflict:
             return False
         return True
+
+
+def _cause(members: Members) -> str | None:
+    """Return the operation that the newest of the group's facts comes from."""
+    alerts = (*members.open, *((members.last,) if members.last else ()))
+    return max(alerts, key=lambda alert: alert.updated_at).op_id if alerts else None
 
 
 async def _speak(channel: Channel, say: Say) -> Json:

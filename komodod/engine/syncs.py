@@ -164,7 +164,12 @@ async def delete(world: World, act: Act, sync_id: str, reason: str, *, dry_run: 
         batch = syncing.deleted(act, aggregate, reason)
         return batch, Outcome(aggregate.sync, aggregate.alerts, tuple(rows.values()))
 
-    return await _commit(world, decide, dry_run=dry_run)
+    outcome = await _commit(world, decide, dry_run=dry_run)
+    if not dry_run:
+        world.log.info(
+            "sync_deleted", op_id=act.op_id, actor=act.actor, sync=outcome.sync.name, alerts=len(outcome.alerts)
+        )
+    return outcome
 
 
 def own_to_change(sync: Sync, verb: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -48,22 +48,28 @@ def follow(
 
 def opened(act: Act, sync: Sync, kind: AlertKind) -> tuple[Write, ...]:
     """Open an alert of this kind and say where it is to be shown."""
-    alert = _describe(sync, kind, act.new_id(), act.now, act.now)
+    alert = replace(_describe(sync, kind, act.new_id(), act.now, act.now), op_id=act.op_id)
     links = (_link(alert, place) for place in route(act.rules.routes, alert))
     return (PutAlert(alert), *links, *act.tell(EventKind.ALERT_OPENED, sync=sync, alerts=[alert]))
 
 
 def rewritten(act: Act, sync: Sync, alert: Alert) -> tuple[Write, ...]:
     """Let an open alert say what is true now; nothing, if it does already."""
-    if _describe(sync, alert.kind, alert.id, alert.opened_at, alert.updated_at) == alert:
+    described = _describe(sync, alert.kind, alert.id, alert.opened_at, alert.updated_at)
+    if described == replace(alert, op_id=None):
         return ()
-    return (PutAlert(_describe(sync, alert.kind, alert.id, alert.opened_at, act.now)), Touch(alert.id))
+    return (PutAlert(replace(described, updated_at=act.now, op_id=act.op_id)), Touch(alert.id))
 
 
 def close(act: Act, alert: Alert, resolution: Resolution, reason: str | None = None) -> Alert:
     """Return the alert as it is once it is resolved."""
-    return dataclasses.replace(
-        alert, updated_at=act.now, resolved_at=act.now, resolution=resolution, reason=reason or act.reason
+    return replace(
+        alert,
+        updated_at=act.now,
+        resolved_at=act.now,
+        resolution=resolution,
+        reason=reason or act.reason,
+        op_id=act.op_id,
     )
 
 
