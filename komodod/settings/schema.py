@@ -48,7 +48,7 @@ def schema(registry: Registry) -> Schema:
         return found
 
     choices = {
-        what: {"oneOf": [_variant(name, definition(head), definition(cls.Config)) for name, cls in classes.items()]}
+        what: _choice([_variant(name, definition(head), definition(cls.Config)) for name, cls in classes.items()])
         for what, (head, classes) in kinds.items()
     }
     return _assemble(definition(Configuration), definitions, choices)
@@ -60,6 +60,10 @@ def _examined(name: str, config: type[BaseModel]) -> type[BaseModel]:
     except Exception as error:
         raise PluginError(name, f"its Config has no JSON schema: {one_line(str(error), 300)}") from error
     return config
+
+
+def _choice(variants: list[Schema]) -> Schema:
+    return {"oneOf": variants} if variants else {"not": {}}  # without plugins nothing is right
 
 
 def _variant(name: str, head: Schema, part: Schema) -> Schema:
