@@ -60,9 +60,7 @@ class Checker:
             reason = self._explain(sync, error, "check_failed")
             await self._commit(claim, lambda whole: observing.failed(self._now(act), claim.token, whole, reason))
             return
-        await self._commit(
-            act, claim, lambda whole: observing.observed(self._now(act), claim.token, whole, observation)
-        )
+        await self._commit(claim, lambda whole: observing.observed(self._now(act), claim.token, whole, observation))
 
     async def _commit(self, claim: Claim[Sync], decide: Callable[[Aggregate], Batch]) -> None:
         """Commit what a look found, unless the sync is no longer what was looked at (design D2)."""
