@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 PATIENCE: Final = 60.0
 """Seconds without a byte after which an ordinary request counts as unanswered."""
+QUEUE: Final = 10
+"""Seconds to wait for a place in the queue of a daemon that many call at once."""
 PAGE: Final = 500
 """Items of a page; the API's most."""
 
@@ -45,7 +47,7 @@ class Connection(http.client.HTTPConnection):
         """Connect, waiting for a place in the daemon's queue where a socket with a time-out would be refused."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", QUEUE, 0))
             self.sock.connect(str(self.path))
         except OSError as error:
             self.sock.close()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from komodod.cli import options
 from komodod.cli.exits import Exit
-from komodod.cli.options import Body
 from komodod.cli.output import Format, Output
 from komodod.cli.words import count, printable
 from komodod.errors import ConfigError
@@ -19,6 +19,7 @@ from komodod.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from komodod.cli.options import Body
     from komodod.errors import Problem
     from komodod.settings.registry import Registry
     from komodod.settings.values import Settings
@@ -34,11 +35,11 @@ def config() -> None:
 
 def _files(function: Body) -> Body:
     """Give a command the file that it is about, as an argument or an option."""
-    named = click.option("--config", "named", type=click.Path(path_type=Path), metavar="FILE", help="The same as FILE.")
-    return click.argument("file", type=click.Path(path_type=Path), required=False)(named(function))
+    named = click.option("--config", "named", type=options.PATH, metavar="FILE", help="The same as FILE.")
+    return click.argument("file", type=options.PATH, required=False)(named(function))
 
 
-@config.command("check")
+@config.command("check", epilog=options.epilog("komodod config check /etc/komodod/komodod.yaml"))
 @_files
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", help="How to print.")
 def check(file: Path | None, named: Path | None, output: Format) -> None:
@@ -57,7 +58,7 @@ def check(file: Path | None, named: Path | None, output: Format) -> None:
     sys.exit(Exit.FINE if settings else Exit.BAD_CONFIG)
 
 
-@config.command("show")
+@config.command("show", epilog=options.epilog("komodod config show --no-origins"))
 @_files
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="How to print.")
 @click.option("--origins/--no-origins", default=True, help="Whether to say where each value came from.")
@@ -79,7 +80,7 @@ def show(file: Path | None, named: Path | None, output: str, *, origins: bool) -
     Output("json").value({"settings": tree, **said})
 
 
-@config.command("schema")
+@config.command("schema", epilog=options.epilog("komodod config schema > komodod.schema.json"))
 @_files
 def schema(file: Path | None, named: Path | None) -> None:
     """Print the JSON schema of a configuration, for editors.

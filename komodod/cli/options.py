@@ -12,13 +12,21 @@ import click
 from komodod.cli.output import Format, Output
 from komodod.cli.session import Session
 
+PATH = click.Path(path_type=Path, readable=False)
+"""A path of which click believes nothing: what is wrong with one is told, with its exit code, by who uses it."""
+
 Body: TypeAlias = Callable[..., Any]
 """The function of a command."""
 
 
 def command(name: str, example: str) -> Callable[[Body], click.Command]:
     """Make a command whose help ends with an example."""
-    return click.command(name, epilog=f"\b\nExample:\n  {example}")
+    return click.command(name, epilog=epilog(example))
+
+
+def epilog(example: str) -> str:
+    """Return the end of a help text: an example that click leaves as it is."""
+    return f"\b\nExample:\n  {example}"
 
 
 def place(function: Body) -> Body:
@@ -30,13 +38,13 @@ def place(function: Body) -> Body:
 
 _CONFIG = click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The daemon's configuration, read for the socket only. Default: $KOMODOD_CONFIG, else ./komodod.yaml, else "
     "/etc/komodod/komodod.yaml.",
 )
 _SOCKET = click.option(
     "--socket",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The daemon's socket. Default: $KOMODOD_SOCKET, else what the configuration says.",
 )
 _OUTPUT = click.option("-o", "--output", type=click.Choice(get_args(Format)), help="How to print. Default: table.")

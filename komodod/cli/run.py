@@ -12,7 +12,7 @@ from komodod.cli import options
 @options.command("run", "komodod run --config /etc/komodod/komodod.yaml")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Default: $KOMODOD_CONFIG, else ./komodod.yaml, else /etc/komodod/komodod.yaml.",
 )
 def run(config: Path | None) -> int:

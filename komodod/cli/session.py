@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,6 @@ class Session:
 
 def new_op_id() -> str:
     """Return an id for an operation, so that its trace can be found even if the answer is lost."""
-    import uuid  # noqa: PLC0415  only what changes something needs it
-
     return str(uuid.uuid4())
 
 

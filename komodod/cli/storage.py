@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @options.command("backup", "komodod storage backup /var/backups/komodod.db")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=options.PATH)
 @options.client
 def backup(session: Session, file: Path) -> None:
     """Copy the store to a new file, written by the daemon, while it goes on working."""

@@ -39,7 +39,7 @@ Answer = dict[str, Any]
 @click.option(
     "-f",
     "--file",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=options.PATH,
     help="A YAML file with a sync as under 'syncs:', or a list of them; - reads standard input.",
 )
 @options.dry_run
