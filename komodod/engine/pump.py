@@ -22,7 +22,10 @@ NAP: Final = 30.0
 """The longest sleep in seconds: due times are wall-clock times, and the wall clock may be set."""
 
 BREATH: Final = 0.2
-"""Seconds to wait where work was announced and none could be claimed, or the store is in trouble."""
+"""Seconds to wait where work was announced and none could be claimed."""
+
+TROUBLE: Final = 1.0
+"""Seconds to wait while the store is in trouble."""
 
 CALLS_A_PLUGIN: Final = 4
 """Hook calls of one plugin under way at a time."""
@@ -64,7 +67,11 @@ class Pump:
                 started = await self._start(due)
             except StorageError as error:
                 self._world.log.warning("store_unavailable", error=str(error))
-                await asyncio.sleep(BREATH * 5)
+                await asyncio.sleep(TROUBLE)
+                continue
+            except Exception:
+                self._world.log.exception("pump_failed")  # a fault of ours or of the store's: nobody is helped by an end
+                await asyncio.sleep(TROUBLE)
                 continue
             if not started:
                 await self._sleep(due, ticks)

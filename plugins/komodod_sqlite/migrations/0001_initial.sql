@@ -72,6 +72,7 @@ CREATE TABLE alerts (
     resolved_at INTEGER,
     resolution TEXT,
     reason TEXT,
+    op_id TEXT,
     CHECK ((resolved_at IS NULL) = (live_sync_id IS NOT NULL)),
     CHECK (live_sync_id = sync_id)
 ) STRICT;
@@ -117,7 +118,6 @@ CREATE TABLE notifications (
 ) STRICT;
 
 CREATE INDEX notifications_due ON notifications (due_at, id) WHERE due_at IS NOT NULL;
-CREATE INDEX notifications_at_rest ON notifications (id) WHERE state = 'absent' AND version = observed;
 
 CREATE TABLE doubts (
     notification_id TEXT NOT NULL REFERENCES notifications (id) ON DELETE CASCADE,
@@ -171,7 +171,7 @@ CREATE TABLE events (
 CREATE INDEX events_by_age ON events (at);
 CREATE INDEX events_by_sync ON events (sync_id, "cursor") WHERE sync_id IS NOT NULL;
 CREATE INDEX events_by_name ON events (sync_name, "cursor") WHERE sync_name IS NOT NULL;
-CREATE INDEX events_owed ON events (id, hooks) WHERE hooks <> '[]';
+CREATE INDEX events_owed ON events (at, id, hooks) WHERE hooks <> '[]';
 
 CREATE TABLE hook_calls (
     id TEXT NOT NULL PRIMARY KEY,
@@ -191,7 +191,7 @@ CREATE TABLE hook_calls (
 CREATE INDEX hook_calls_of_event ON hook_calls (event_id, plugin);
 CREATE INDEX hook_calls_due ON hook_calls (plugin, due_at, id) WHERE state = 'waiting' AND due_at IS NOT NULL;
 CREATE INDEX hook_calls_by_time ON hook_calls (created_at, id);
-CREATE INDEX hook_calls_by_state ON hook_calls (state, created_at, id);
+CREATE INDEX hook_calls_unfinished ON hook_calls (state, created_at, id) WHERE state <> 'done';
 
 -- Who holds a row, until when. Not in the rows: a result that replaces a row leaves its lease alone.
 CREATE TABLE leases (

@@ -53,14 +53,31 @@ UPDATE syncs SET requests = requests + 1 WHERE id = :sync_id;
 -- Remove a sync; its stored changes and its lease go with it.
 DELETE FROM syncs WHERE id = :sync_id;
 
+-- name: change_alert
+-- Replace an alert that is about what it was about: most of the indexes need no change then.
+UPDATE alerts SET
+    live_sync_id = CASE WHEN :resolved_at IS NULL THEN :sync_id END,
+    severity = :severity,
+    summary = :summary,
+    updated_at = :updated_at,
+    labels = :labels,
+    changes = :changes,
+    headline = :headline,
+    paused = :paused,
+    resolved_at = :resolved_at,
+    resolution = :resolution,
+    reason = :reason,
+    op_id = :op_id
+WHERE id = :id AND sync_id = :sync_id AND sync_name = :sync_name AND kind = :kind AND opened_at = :opened_at;
+
 -- name: put_alert
 -- Insert or replace an alert; while open it refers to its live sync.
 INSERT INTO alerts (
     id, sync_id, live_sync_id, sync_name, kind, severity, summary, opened_at, updated_at, labels, changes, headline,
-    paused, resolved_at, resolution, reason
+    paused, resolved_at, resolution, reason, op_id
 ) VALUES (
     :id, :sync_id, CASE WHEN :resolved_at IS NULL THEN :sync_id END, :sync_name, :kind, :severity, :summary,
-    :opened_at, :updated_at, :labels, :changes, :headline, :paused, :resolved_at, :resolution, :reason
+    :opened_at, :updated_at, :labels, :changes, :headline, :paused, :resolved_at, :resolution, :reason, :op_id
 )
 ON CONFLICT (id) DO UPDATE SET
     sync_id = excluded.sync_id,
@@ -77,7 +94,8 @@ ON CONFLICT (id) DO UPDATE SET
     paused = excluded.paused,
     resolved_at = excluded.resolved_at,
     resolution = excluded.resolution,
-    reason = excluded.reason;
+    reason = excluded.reason,
+    op_id = excluded.op_id;
 
 -- name: raise_notification
 -- Mark the notification dirty, making it if it is new, and tell its version.
