@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from komodod.hookspecs import hookimpl
+import komodod
 from komodod_sqlite.storage import SqliteConfig, SqliteStorage
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["SqliteConfig", "SqliteStorage", "register_storages"]
 
 
-@hookimpl
+@komodod.hookimpl
 def register_storages() -> Mapping[str, type[Storage]]:
     """Return the storage by its type."""
     return {"sqlite": SqliteStorage}

@@ -108,7 +108,7 @@ class Changer:
             case DeleteSync(sync_id):
                 self._run("delete_sync", sync_id=sync_id)
             case PutAlert(alert):
-                self._run("put_alert", ALERTS.write(alert))
+                self._put_alert(ALERTS.write(alert))
             case Link(alert_id, notifier, group, title):
                 self._raise(notifier, group, title)
                 self._run("link", alert_id=alert_id, row_id=notification_id(notifier, group))
@@ -144,6 +144,10 @@ class Changer:
 
     def _run(self, statement: str, row: dict[str, Any] | None = None, **params: str | int) -> None:
         self._connection.execute(SQL[statement], params if row is None else row | params)
+
+    def _put_alert(self, row: dict[str, Any]) -> None:
+        if self._connection.execute(SQL["change_alert"], row).rowcount == 0:
+            self._run("put_alert", row)
 
     def _raise(self, notifier: str, group: str, title: str) -> int:
         """Mark the notification dirty, making it if it is new; return its version."""

@@ -27,6 +27,7 @@ WRITING: Final = (
     + """
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
+    PRAGMA cache_size = -16384;
     PRAGMA journal_size_limit = 67108864;
 """
 )

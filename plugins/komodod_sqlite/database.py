@@ -14,9 +14,10 @@ from komodod_sqlite.faults import explain
 from komodod_sqlite.locks import Lock
 from komodod_sqlite.queries import SQL
 from komodod_sqlite.readers import READERS
-from komodod_sqlite.schema import check, migrate
+from komodod_sqlite.schema import MIGRATIONS, Migration, check, migrate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -36,9 +37,11 @@ class Opened:
 class Database:
     """One SQLite file, held by one process."""
 
-    def __init__(self, path: Path, timeout: float, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, path: Path, timeout: float, log: FilteringBoundLogger, steps: Sequence[Migration] = MIGRATIONS
+    ) -> None:
         self.path = path.resolve()  # so that two names of one file have one lock
-        self._timeout, self._log = timeout, log
+        self._timeout, self._log, self._steps = timeout, log, steps
         self._lock = Lock(self.path)
 
     def open(self, now: datetime) -> Opened:
@@ -98,8 +101,8 @@ class Database:
         try:
             writer = connect_writer(self.path, self._timeout)
             opened.append(writer)
-            migrate(writer, self.path, lambda version: self._preserve(version, now))
-            check(writer, self.path)
+            migrate(writer, self.path, lambda version: self._preserve(version, now), self._steps)
+            check(writer, self.path, self._steps)
             epoch = _settle(writer)
             opened.extend(connect_reader(self.path, self._timeout) for _ in range(READERS))
             return Opened(writer, tuple(opened[1:]), epoch, self.path.stat().st_ino)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -68,7 +69,7 @@ def migrate(
     if 0 < version < len(steps):
         copy(version)
     for step in steps[version:]:
-        _apply(connection, step)
+        apply(connection, step)
 
 
 def read_version(connection: sqlite3.Connection) -> int:
@@ -77,7 +78,8 @@ def read_version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def _apply(connection: sqlite3.Connection, step: Migration) -> None:
+def apply(connection: sqlite3.Connection, step: Migration) -> None:
+    """Carry out one migration, whole or not at all."""
     try:
         connection.executescript(f"BEGIN IMMEDIATE;\n{step.script}\nPRAGMA user_version = {step.version};\nCOMMIT;")
     except sqlite3.Error:
@@ -102,13 +104,15 @@ def check(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration]
 
 
 def _expected(steps: Sequence[Migration]) -> dict[tuple[str, str], str]:
-    model = sqlite3.connect(":memory:", isolation_level=None)
-    try:
+    with closing(connect_empty()) as model:
         for step in steps:
-            _apply(model, step)
+            apply(model, step)
         return shape(model)
-    finally:
-        model.close()
+
+
+def connect_empty() -> sqlite3.Connection:
+    """Return an empty database in memory."""
+    return sqlite3.connect(":memory:", isolation_level=None)
 
 
 def shape(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:

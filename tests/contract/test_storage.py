@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from komodod.context import Context
 from komodod.testing.memory import MemoryConfig, MemoryStorage
@@ -12,7 +16,7 @@ from komodod.testing.storage_contract import StorageContract
 from komodod_sqlite import SqliteConfig, SqliteStorage
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from random import Random
 
     from komodod.clock import Clock
     from komodod.storage import Storage
@@ -45,3 +49,11 @@ class TestSqliteStorage(StorageContract):
             shell.execute("DELETE FROM syncs WHERE id = ?", (sync_id,))
             shell.execute(trigger)
             shell.commit()
+
+    @given(random=st.randoms(use_true_random=False), steps=st.integers(1, 40))
+    @settings(
+        max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors]
+    )
+    def test_no_work_that_can_be_thought_of_has_another_outcome_in_memory(self, random: Random, steps: int) -> None:
+        with TemporaryDirectory() as folder:
+            self.duel(Path(folder), random, steps)

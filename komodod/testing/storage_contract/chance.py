@@ -52,7 +52,7 @@ NAMES = ("web", "w%b", "db")
 KINDS = (AlertKind.PENDING, AlertKind.FAILED)
 NOTIFIERS, KEYS, PLUGINS = ("ops", "pager"), ("k1", "k2"), ("git", "log")
 GENERATIONS = (1, 2)
-EVENTS = 12
+EVENTS = 4
 
 
 class Chance:
@@ -85,7 +85,7 @@ class Chance:
 
     def due(self) -> datetime | None:
         """Draw an instant or none."""
-        return self.at() if self.coin() else None
+        return self.weighted({self.at(): 3, None: 1})
 
     def worker(self) -> str:
         """Draw a worker."""
@@ -154,7 +154,8 @@ class Chance:
 
     def call(self) -> HookCall:
         """Draw a hook call."""
-        of, state = event(str(self.number(0, EVENTS))), self.one(list(HookCallState))
+        of = event(str(self.number(0, EVENTS)))
+        state = self.weighted({HookCallState.WAITING: 3, HookCallState.DONE: 1, HookCallState.DEAD: 1})
         return call(of, self.one(PLUGINS), state=state, due_at=self.due(), created_at=self.at())
 
     def row(self) -> str:

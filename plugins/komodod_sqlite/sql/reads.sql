@@ -77,4 +77,4 @@ FROM (SELECT *, EXISTS (SELECT 1 FROM doubts WHERE notification_id = notificatio
 
 -- name: count_hook_calls
 -- How many hook calls wait, and how many are dead.
-SELECT state, count(*) FROM hook_calls WHERE state IN ('waiting', 'dead') GROUP BY state;
+SELECT state, count(*) FROM hook_calls WHERE state <> 'done' GROUP BY state;
