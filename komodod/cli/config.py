@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +54,7 @@ def check(file: Path | None, named: Path | None, output: Format) -> None:
         problems = error.problems
     lines = [f"ok: {_counts(settings)}"] if settings else [str(problem) for problem in problems]
     Output(output).show(_answer(settings, problems), lambda: lines)
-    sys.exit(Exit.FINE if settings else Exit.BAD_CONFIG)
+    raise click.exceptions.Exit(Exit.FINE if settings else Exit.BAD_CONFIG)
 
 
 @config.command("show", epilog=options.epilog("komodod config show --no-origins"))

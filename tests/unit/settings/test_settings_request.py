@@ -62,6 +62,11 @@ def test_a_relative_path_and_a_variable_are_not_looked_up(complaints: Callable[.
     ]
 
 
+def test_relative_paths_start_where_the_caller_is(parse: Callable[..., Spec]) -> None:
+    raw = {"source": {"type": "directory", "from": "a", "to": "/srv/www"}}
+    assert parse("site", raw, base=Path("/home/ada")).source["from"] == "/home/ada/a"
+
+
 @pytest.mark.parametrize("text", ["a\0b", "\x1b[31m", "\ud800"])
 def test_control_characters_are_refused(complaints: Callable[..., list[str]], text: str) -> None:
     (told,) = complaints("site", {"source": {"type": "directory", "from": f"/{text}", "to": "/srv"}})
