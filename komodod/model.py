@@ -196,6 +196,8 @@ class Sync:
     """When `apply: auto` may try again."""
     notes: Mapping[AlertKind, str] = field(default_factory=dict)
     """On the built-in sync: what each of its conditions is about, in words."""
+    cause: str | None = None
+    """The operation that the next check belongs to: a create, an edit, an apply. None for those of the schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ class Checker:
 
     async def _check(self, claim: Claim[Sync]) -> None:
         sync = claim.row
-        act = self._world.act("komodod")
+        act = self._world.act("komodod", sync.cause)
         bind_contextvars(op_id=act.op_id)
         if (lost := observing.lost(sync, LOST_CHECKS)) is not None:
             await self._commit(claim, lambda whole: observing.failed(act, claim.token, whole, lost))

@@ -70,7 +70,9 @@ class Pump:
                 await asyncio.sleep(TROUBLE)
                 continue
             except Exception:
-                self._world.log.exception("pump_failed")  # a fault of ours or of the store's: nobody is helped by an end
+                self._world.log.exception(
+                    "pump_failed"
+                )  # a fault of ours or of the store's: nobody is helped by an end
                 await asyncio.sleep(TROUBLE)
                 continue
             if not started:

@@ -77,6 +77,7 @@ def _seen(act: Act, old: Sync, observation: Observation) -> Sync:
         next_check_at=act.next_check(old.spec),
         requests_seen=old.requests,
         attempts=0,
+        cause=None,
     )
     if not stuck:
         return _self_applying(
@@ -128,6 +129,7 @@ def failed(act: Act, token: str, aggregate: Aggregate, error: str) -> Batch:
         next_check_at=act.next_retry(old.spec, failures),
         requests_seen=old.requests,
         attempts=0,
+        cause=None,
     )
     told = act.tell(EventKind.SYNC_FAILED, sync=sync, reason=error) if not old.failures else ()
     return _result(old, token, (PutSync(sync), *follow(act, sync, aggregate.alerts), *told))
@@ -172,6 +174,7 @@ def _tried(act: Act, sync: Sync, error: str | None) -> Sync:
         auto_apply_at=act.now + timedelta(seconds=wait),
         next_check_at=act.now,
         attempts=0,
+        cause=act.op_id,
     )
 
 

@@ -38,6 +38,7 @@ def created(act: Act, name: str, spec: Spec, origin: Origin, declared: str | Non
         created_at=act.now,
         updated_at=act.now,
         next_check_at=None if origin is Origin.BUILTIN else act.now,
+        cause=act.op_id,
     )
     told = () if origin is Origin.BUILTIN else act.tell(EventKind.SYNC_CREATED, sync=sync)
     return Batch((NameFree(name),), (PutSync(sync), *told))
@@ -56,7 +57,7 @@ def edited(act: Act, aggregate: Aggregate, links: Links, spec: Spec, declared: s
     sync = bumped(act, old, spec=spec, declared=declared)
     if not changed:  # it only stands on another line of the file
         return Batch((_fence(old),), (PutSync(sync),))
-    sync = dataclasses.replace(sync, next_check_at=act.now, auto_apply_at=None)
+    sync = dataclasses.replace(sync, next_check_at=act.now, auto_apply_at=None, cause=act.op_id)
     if old.spec.source != spec.source:
         sync = dataclasses.replace(
             sync, state=SyncState.UNKNOWN, apply_request=None, applied_digest=None, apply_rounds=0
@@ -79,7 +80,7 @@ def resumed(act: Act, aggregate: Aggregate) -> Batch | None:
     """Checks go on, with one at once. None if it is not paused."""
     if not aggregate.sync.paused:
         return None
-    sync = bumped(act, aggregate.sync, paused=False, next_check_at=act.now)
+    sync = bumped(act, aggregate.sync, paused=False, next_check_at=act.now, cause=act.op_id)
     return _switched(act, aggregate, sync, EventKind.SYNC_RESUMED)
 
 

@@ -36,6 +36,7 @@ CREATE TABLE syncs (
     apply_rounds INTEGER NOT NULL,
     auto_apply_at INTEGER,
     notes TEXT NOT NULL,
+    cause TEXT,
     -- When a worker should claim it, NULL for never. A requested check is due before all that has an instant.
     due_at INTEGER GENERATED ALWAYS AS (
         CASE

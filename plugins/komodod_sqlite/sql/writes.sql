@@ -5,11 +5,13 @@
 INSERT INTO syncs (
     id, name, origin, spec, created_at, updated_at, generation, declared, state, paused, conditions, revision, pending,
     digest, headline, failures, error, checked_at, next_check_at, requests, requests_seen, attempts, apply_request,
-    applied_at, applied_digest, apply_error, apply_rounds, auto_apply_at, notes
+    applied_at, applied_digest, apply_error, apply_rounds, auto_apply_at, notes,
+    cause
 ) VALUES (
     :id, :name, :origin, :spec, :created_at, :updated_at, :generation, :declared, :state, :paused, :conditions,
     :revision, :pending, :digest, :headline, :failures, :error, :checked_at, :next_check_at, :requests, :requests_seen,
-    :attempts, :apply_request, :applied_at, :applied_digest, :apply_error, :apply_rounds, :auto_apply_at, :notes
+    :attempts, :apply_request, :applied_at, :applied_digest, :apply_error, :apply_rounds, :auto_apply_at, :notes,
+    :cause
 )
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name,
@@ -38,6 +40,7 @@ ON CONFLICT (id) DO UPDATE SET
     apply_error = excluded.apply_error,
     apply_rounds = excluded.apply_rounds,
     auto_apply_at = excluded.auto_apply_at,
+    cause = excluded.cause,
     notes = excluded.notes;
 
 -- name: put_changes
