@@ -72,26 +72,32 @@ class ApiServer:
         await asyncio.wait({self._task, up}, return_when=asyncio.FIRST_COMPLETED)
         up.cancel()
         if self._task.done():
-            self._bound.remove()
+            self._remove(self._bound)
             self._task.result()
         self._hub.log.info("api_started", socket=str(self._hub.socket))
 
     async def stop(self) -> None:
-        """Remove the socket, end streams and waits, let the rest end, and cut what does not. Safe to call twice."""
-        if self._bound is None or self._server is None or self._task is None:
+        """Listen no more, end streams and waits, let the rest end, and cut what does not. Safe to call twice."""
+        bound, server, task = self._bound, self._server, self._task
+        if bound is None or server is None or task is None:
             return
-        self._bound.remove()
-        self._hub.stopping.set()
-        self._server.leaving.set()
-        await asyncio.wait({self._task})
-        state = self._server.server_state
-        for connection in list(state.connections):
-            connection.transport.abort()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=LAST)
         self._bound = None
-        self._task.result()
-        self._hub.log.info("api_stopped", socket=str(self._hub.socket))
+        self._hub.stopping.set()
+        server.leaving.set()
+        await asyncio.wait({task})
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        if server.server_state.tasks:
+            await asyncio.wait(server.server_state.tasks, timeout=LAST)
+        self._remove(bound)
+        task.result()
+        self._hub.log.info("api_stopped", socket=str(bound.path))
+
+    def _remove(self, bound: Bound) -> None:
+        try:
+            bound.remove()
+        except OSError as error:
+            self._hub.log.warning("socket_not_removed", socket=str(bound.path), error=str(error))
 
 
 def _configure(hub: Hub) -> uvicorn.Config:

@@ -26,17 +26,20 @@ BACKLOG: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A socket that listens, and which file is its."""
+    """A socket that listens, and its file."""
 
     socket: socket.socket
     path: Path
-    inode: tuple[int, int]
 
     def remove(self) -> None:
-        """Remove the file, unless it is somebody else's by now."""
-        with contextlib.suppress(FileNotFoundError):
-            if _inode(self.path) == self.inode:
-                self.path.unlink()
+        """Close the socket and remove its file, unless another process listens on that by now.
+
+        Raises:
+            OSError: the file cannot be removed.
+        """
+        self.socket.close()
+        with contextlib.suppress(FileNotFoundError, RefusedError, ConfigError), _locked(self.path.parent):
+            _clear(self.path)
 
 
 def bind(path: Path) -> Bound:
@@ -102,15 +105,10 @@ def _listen(path: Path) -> Bound:
         listener.bind(os.fspath(path))
         path.chmod(MODE)  # where a strict umask took the group's part
         listener.listen(BACKLOG)
-        return Bound(listener, path, _inode(path))
     except BaseException:
         listener.close()
         raise
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    status = path.lstat()
-    return status.st_dev, status.st_ino
+    return Bound(listener, path)
 
 
 def _unusable(what: str) -> ConfigError:

@@ -15,21 +15,23 @@ import aiohttp
 import pytest
 import structlog
 
-from komodod.api.server import ApiServer
-from komodod.api.service import DaemonStatus, Reload
-from komodod.clock import SystemClock
-from komodod.engine import syncs
-from komodod.engine.channels import Channel
-from komodod.engine.decisions import observing
-from komodod.engine.decisions.acting import Rules
-from komodod.engine.decisions.routing import Route
-from komodod.engine.reports import Checked, Report
-from komodod.engine.world import World
-from komodod.errors import ConfigError, Problem
-from komodod.model import Change, Observation, Spec, Sync
-from komodod.redaction import Redactor
-from komodod.testing import MemoryConfig, MemoryStorage
-from komodod.testing.fakes import FakeChannel, Outside, fake_context
+pytest.register_assert_rewrite("komodod.testing")  # before it is imported, as in tests/contract
+
+from komodod.api.server import ApiServer  # noqa: E402
+from komodod.api.service import DaemonStatus, Reload  # noqa: E402
+from komodod.clock import SystemClock  # noqa: E402
+from komodod.engine import syncs  # noqa: E402
+from komodod.engine.channels import Channel  # noqa: E402
+from komodod.engine.decisions import observing  # noqa: E402
+from komodod.engine.decisions.acting import Rules  # noqa: E402
+from komodod.engine.decisions.routing import Route  # noqa: E402
+from komodod.engine.reports import Checked, Report  # noqa: E402
+from komodod.engine.world import World  # noqa: E402
+from komodod.errors import ConfigError, Problem  # noqa: E402
+from komodod.model import Applied, Change, Observation, Spec, Sync  # noqa: E402
+from komodod.redaction import Redactor  # noqa: E402
+from komodod.testing import MemoryConfig, MemoryStorage  # noqa: E402
+from komodod.testing.fakes import FakeChannel, Outside, fake_context  # noqa: E402
 
 if TYPE_CHECKING:
     from komodod.engine.decisions.acting import Act
@@ -111,6 +113,28 @@ class Answer:
     headers: Mapping[str, str]
 
 
+class Logbook:
+    """Every line that was logged, and a way to wait for one."""
+
+    def __init__(self) -> None:
+        self.lines: list[Mapping[str, Any]] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, _logger: Any, method: str, line: Any) -> Any:
+        self.lines.append({**line, "level": method})
+        self._more.set()
+        raise structlog.DropEvent
+
+    async def find(self, **fields: Any) -> Mapping[str, Any]:
+        """Return the first line with these fields, as soon as there is one."""
+        while True:
+            self._more.clear()
+            for line in self.lines:
+                if fields.items() <= line.items():
+                    return line
+            await self._more.wait()
+
+
 @dataclass
 class Stage:
     """A server that runs, a client of it, and what is behind it."""
@@ -119,7 +143,8 @@ class Stage:
     socket: Path
     server: ApiServer
     client: aiohttp.ClientSession
-    logged: list[Mapping[str, Any]]
+    log: Logbook
+    forced: list[bool] = field(default_factory=list)
 
     @property
     def world(self) -> World:
@@ -162,6 +187,17 @@ class Stage:
         assert after is not None
         return after
 
+    async def apply(self, sync: Sync) -> Sync:
+        """Play the worker: claim the sync's apply and commit that it went well."""
+        (claim,) = (c for c in await self.store.claim_checks("worker", 30.0, 10) if c.row.id == sync.id)
+        assert claim.row.apply_request is not None
+        self.forced.append(claim.row.apply_request.force)
+        done = observing.applied(self.world.act("komodod"), claim.token, claim.row, Applied(summary="done"))
+        await self.store.commit(done)
+        after = await self.store.get_sync(sync.id)
+        assert after is not None
+        return after
+
     async def pending(self, name: str = "web", **fields: Any) -> Sync:
         """Make a sync with one pending update, and so with an alert and its notification."""
         return await self.look(await self.sync(name, **fields), "index.html")
@@ -190,8 +226,8 @@ def api(short_path: Path) -> Play:
             rules = Rules(
                 routes=(Route(name="all", notify=("console",)),), hooks={"on_sync_deleted": ("cleaner", "absent")}
             )
-            logged: list[Mapping[str, Any]] = []
-            log = structlog.wrap_logger(None, processors=[_collector(logged)])
+            logbook = Logbook()
+            log = structlog.wrap_logger(None, processors=[logbook])
             daemon = FakeDaemon(World(storage=store, clock=clock, log=log, rules=rules))
             daemon.state = dataclasses.replace(
                 daemon.state,
@@ -202,16 +238,8 @@ def api(short_path: Path) -> Play:
             try:
                 connector = aiohttp.UnixConnector(str(short_path / "api.sock"))
                 async with aiohttp.ClientSession(connector=connector) as client:
-                    await story(Stage(daemon, short_path / "api.sock", server, client, logged))
+                    await story(Stage(daemon, short_path / "api.sock", server, client, logbook))
             finally:
                 await server.stop()
 
     return lambda story: asyncio.run(play(story))
-
-
-def _collector(logged: list[Mapping[str, Any]]) -> Callable[[Any, str, Any], Any]:
-    def collect(_logger: Any, method: str, event: Any) -> Any:
-        logged.append({**event, "level": method})
-        raise structlog.DropEvent
-
-    return collect
