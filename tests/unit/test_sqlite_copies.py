@@ -39,6 +39,10 @@ async def opened(path: Path) -> AsyncIterator[Storage]:
         await store.close()
 
 
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
 async def furnish(store: Storage) -> None:
     await store.commit(Batch(writes=(*pending(), *owed(), PutSync(sync("db", next_check_at=START)))))
     await store.claim_checks("w", 30, 9)
@@ -76,16 +80,15 @@ def test_a_backup_is_one_file_for_its_owner_alone(tmp_path: Path) -> None:
 
     (tmp_path / "to").mkdir()
     asyncio.run(scenario())
-    assert [path.name for path in (tmp_path / "to").iterdir()] == ["b.db"]
-    assert stat.S_IMODE((tmp_path / "to" / "b.db").stat().st_mode) == 0o600
+    assert modes(tmp_path / "to") == {"b.db": 0o600}
 
 
 def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path / "a.db") as store:
             await furnish(store)
-            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-        assert modes == dict.fromkeys(("a.db", "a.db-wal", "a.db-shm", "a.db.lock"), 0o600)
+            found = modes(tmp_path)
+        assert found == dict.fromkeys(("a.db", "a.db-wal", "a.db-shm", "a.db.lock"), 0o600)
 
     asyncio.run(scenario())
 
@@ -109,7 +112,7 @@ def test_a_backup_made_while_work_goes_on_has_whole_batches(tmp_path: Path) -> N
 def test_a_backup_never_replaces_a_file(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path / "a.db") as store:
-            with pytest.raises(StorageError, match="b.db exists; name a file that does not"):
+            with pytest.raises(StorageError, match=r"b\.db exists; name a file that does not"):
                 await store.backup(tmp_path / "b.db")
 
     (tmp_path / "b.db").write_text("precious")
@@ -120,7 +123,7 @@ def test_a_backup_never_replaces_a_file(tmp_path: Path) -> None:
 def test_a_backup_into_no_directory_says_so(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with opened(tmp_path / "a.db") as store:
-            with pytest.raises(StorageError, match="b.db cannot be written: No such file or directory"):
+            with pytest.raises(StorageError, match=r"b\.db cannot be written: No such file or directory"):
                 await store.backup(tmp_path / "nowhere" / "b.db")
 
     asyncio.run(scenario())
@@ -168,7 +171,7 @@ def test_a_store_that_is_closed_has_no_answers(tmp_path: Path) -> None:
         async with opened(tmp_path / "a.db") as store:
             await store.close()
             for call in (store.get_sync("x"), store.ping(), store.commit(Batch()), store.backup(tmp_path / "b")):
-                with pytest.raises(StorageError, match="a.db is not open"):
+                with pytest.raises(StorageError, match=r"a\.db is not open"):
                     await call
 
     asyncio.run(scenario())
