@@ -30,9 +30,9 @@ class Supervisor:
         self.watchdog_interval = _interval(environ)
         """Seconds within which a sign of life must come; None if nobody waits for one."""
 
-    def ready(self, status: str = "") -> bool:
-        """Say that the start, or a reload, is done."""
-        return self.tell("READY=1", f"STATUS={status}")
+    def ready(self, status: str | None = None) -> bool:
+        """Say that the start, or a reload, is done, and in one line how things are."""
+        return self.tell("READY=1", *([] if status is None else [f"STATUS={status}"]))
 
     def reloading(self) -> bool:
         """Say that a reload has begun; `ready` ends it."""
@@ -125,7 +125,6 @@ class LoopWatch:
         self._log, self._limit = log, limit
         self._stopped = threading.Event()
         self._last = 0.0
-        self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to watch the running event loop."""
@@ -134,14 +133,13 @@ class LoopWatch:
         threading.Thread(target=self._watch, args=(watched,), name="komodod-loop-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """Let go; call it on the loop."""
+        """Let go; any thread may call it."""
         self._stopped.set()
-        if self._timer is not None:
-            self._timer.cancel()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         self._last = time.monotonic()
-        self._timer = loop.call_later(self._limit / 4, self._beat, loop)
+        if not self._stopped.is_set():
+            loop.call_later(self._limit / 4, self._beat, loop)
 
     def _watch(self, watched: int) -> None:
         looks = 0

@@ -38,10 +38,10 @@ HOOK = """
 
 
 @pytest.fixture(autouse=True)
-def _forget_modules() -> Iterator[None]:
-    before = set(sys.modules)
+def _forget_modules(tmp_path: Path) -> Iterator[None]:
     yield
-    for name in set(sys.modules) - before:
+    ours = [name for name, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))]
+    for name in ours:
         del sys.modules[name]
 
 
@@ -170,6 +170,12 @@ def test_one_that_is_disabled_but_not_there_is_shown(install: Callable[..., None
     install(HOOK)
     assert load("tidi", disabled=["tidi"]).state is State.ABSENT
     assert load().state is State.LOADED
+
+
+def test_the_bundled_plugins_load_as_a_strangers_do() -> None:
+    plugins = [plugin for plugin in Plugins.load().all if plugin.origin.startswith("komodod ")]
+    assert [plugin.name for plugin in plugins] == ["command", "directory", "git", "log", "sqlite", "webhook"]
+    assert [plugin.error for plugin in plugins] == [None] * len(plugins)
 
 
 # --- what does not, and leaves the others alone ----------------------------------------------------------------------

@@ -48,6 +48,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     ("say", "heard"),
     [
         (lambda it: it.ready("12 syncs"), "READY=1\nSTATUS=12 syncs"),
+        (lambda it: it.ready(), "READY=1"),
         (lambda it: it.stopping(), "STOPPING=1"),
         (lambda it: it.status("12 syncs\n1 pending"), "STATUS=12 syncs 1 pending"),
         (lambda it: it.extend(90.5), "EXTEND_TIMEOUT_USEC=90500000"),
@@ -219,13 +220,26 @@ def test_a_call_that_blocks_the_loop_is_named_once_and_its_end_is_told() -> None
     assert any(f"{__file__}:" in place and place.endswith("in on_sync_deleted") for place in keys["stack"])
 
 
+def test_a_watch_that_was_stopped_lets_go_of_the_loop() -> None:
+    async def scene() -> None:
+        before = set(threading.enumerate())
+        watch = LoopWatch(Listener(), limit=0.02)  # type: ignore[arg-type]
+        watch.start()
+        (thread,) = set(threading.enumerate()) - before
+        await asyncio.to_thread(watch.stop)
+        await asyncio.to_thread(thread.join, 20)
+        assert not thread.is_alive()
+
+    asyncio.run(scene())
+
+
 def test_a_loop_that_only_waits_is_not_blocked() -> None:
     log = Listener()
 
     async def scene() -> None:
         watch = LoopWatch(log, limit=0.02)  # type: ignore[arg-type]
+        watch._beat = lambda loop: None  # type: ignore[method-assign]  # noqa: ARG005  as if the process had been stopped: no beat, but idle
         watch.start()
-        watch._timer.cancel()  # type: ignore[union-attr]  # as if the process had been stopped: no beat, but idle
         await asyncio.to_thread(log.blocked.wait, 0.2)
         watch.stop()
 
