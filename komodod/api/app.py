@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 import komodod
 from komodod.api.gate import Gate
@@ -52,10 +52,8 @@ def build(hub: Hub) -> FastAPI:
     )
     app.state.hub = hub
     app.add_middleware(Gate, log=hub.log)
-    v1 = APIRouter(prefix=PREFIX)
     for part in (syncs, alerts, notifications, hook_calls, events, passes, daemon):
-        v1.include_router(part.router)
-    app.include_router(v1)
+        app.include_router(part.router, prefix=PREFIX)
     app.include_router(health.router)
     return app
 
