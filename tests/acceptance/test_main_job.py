@@ -140,8 +140,9 @@ def test_a_plugin_that_always_fails_never_delays_a_delete_and_ends_as_dead(
     created(daemon, site)
     daemon.cli("sync", "delete", "extra", "--yes")
     assert [sync["name"] for sync in daemon.json("sync", "list")] == ["website"]
-    daemon.until(lambda: [call["state"] for call in daemon.json("hook", "list")] == ["dead"])
-    (call,) = daemon.json("hook", "list")
+    listed = ("hook", "list", "--plugin", "broken")
+    daemon.until(lambda: [call["state"] for call in daemon.json(*listed)] == ["dead"])
+    (call,) = daemon.json(*listed)
     assert (call["attempts"], "never works" in call["last_error"]) == (2, True)
     daemon.until(lambda: ("komodod", "dead_letter") in daemon.alerts())
     daemon.cli("hook", "drop", call["id"])

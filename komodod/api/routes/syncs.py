@@ -60,10 +60,11 @@ async def list_syncs(
     after: After = None,
     limit: Limit = 50,
 ) -> Listing[SyncView]:
-    """List syncs by name."""
+    """List syncs by name; the built-in one, which nobody declared, only where `origin=builtin` asks for it."""
     match = SyncFilter(name=name, state=state, origin=origin, paused=paused, labels=labels_of(label))
     rows = await read(call.storage.list_syncs(match, after, limit))
-    return Listing(items=[_view(call, sync) for sync in rows.items], next=rows.next)
+    found = [sync for sync in rows.items if sync.origin is not Origin.BUILTIN or origin is Origin.BUILTIN]
+    return Listing(items=[_view(call, sync) for sync in found], next=rows.next)
 
 
 @router.post("", status_code=201, responses=_DRY)
