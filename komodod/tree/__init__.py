@@ -11,7 +11,7 @@ bits, extended attributes or hard links), texts of symlinks. Anything else in it
 from __future__ import annotations
 
 from komodod.tree.entries import Entries, Entry, Hashing, Kind
-from komodod.tree.locks import hold_file, hold_file_in_thread
+from komodod.tree.locks import hold_file
 from komodod.tree.origin import DirectoryOrigin, Opening, Origin, verified
 from komodod.tree.patterns import Pattern, Patterns
 from komodod.tree.places import check_pair, check_places
@@ -36,7 +36,6 @@ __all__ = [
     "check_pair",
     "check_places",
     "hold_file",
-    "hold_file_in_thread",
     "observe",
     "perform",
     "tidy",

@@ -77,28 +77,18 @@ def _stands(fd: int, path: Path) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def hold_file(path: Path) -> AsyncIterator[None]:
-    """Hold the lock file at `path`, waiting on the event loop for as long as it takes."""
-    while (fd := take_file(path)) is None:  # noqa: ASYNC110  the kernel tells nobody when a lock is free
-        await asyncio.sleep(PAUSE)
-    try:
-        yield
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def hold_file_in_thread(path: Path, patience: float) -> Iterator[None]:
-    """The same in a thread.
+async def hold_file(path: Path, patience: float | None = None) -> AsyncIterator[None]:
+    """Hold the lock file at `path`; waits on the event loop.
 
     Raises:
         TemporaryError: somebody else held it for `patience` seconds.
     """
-    until = time.monotonic() + patience
-    while (fd := take_file(path)) is None:
-        if time.monotonic() >= until:
-            raise _busy(path)
-        time.sleep(PAUSE)
+    try:
+        async with asyncio.timeout(patience):
+            while (fd := take_file(path)) is None:  # noqa: ASYNC110  the kernel tells nobody when a lock is free
+                await asyncio.sleep(PAUSE)
+    except TimeoutError as error:
+        raise _busy(path) from error
     try:
         yield
     finally:

@@ -38,7 +38,7 @@ Command = Text | tuple[Text, ...]
 class CommandConfig(BaseModel):
     """Ask a command: exit status 0 means in step, 2 means updates are pending, anything else that it could not tell."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     check: Command = Field(
         description="The command that looks, as a list: [terraform, plan, -detailed-exitcode]. It must change nothing.",

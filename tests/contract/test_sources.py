@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 from komodod.testing.sources import SourceContract, World
 from komodod_command import CommandSource
 from komodod_directory import DirectorySource
+from komodod_git import GitSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +68,37 @@ class Commands(World):
         self.here.with_name("there").rename(self.here)
 
 
+class Repositories(World):
+    source = GitSource
+
+    def __init__(self, folder: Path) -> None:
+        self.repository, self.target, self.hidden = folder / "repository", folder / "www", folder / "hidden"
+        self.target.mkdir()
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main", self.repository], check=True)
+        self.commit("hello\n")
+        (self.target / "index.html").write_text("hello\n")
+
+    def commit(self, text: str) -> None:
+        (self.repository / "index.html").write_text(text)
+        git = ["git", "-C", str(self.repository), "-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+        subprocess.run([*git, "add", "--all"], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--message", "change"], check=True)
+
+    def config(self) -> dict[str, Json]:
+        return {"url": str(self.repository), "to": str(self.target), "prune": True}
+
+    def drift(self) -> None:
+        (self.repository / "news\n\udc80").write_text("news")
+        self.commit("hello again\n")
+        (self.target / "old.html").write_text("gone\n")
+
+    def spoil(self) -> None:
+        self.repository.rename(self.hidden)
+
+    def mend(self) -> None:
+        self.hidden.rename(self.repository)
+
+
 class TestDirectorySource(SourceContract):
     def world(self, folder: Path) -> World:
         return Directories(folder)
@@ -74,3 +107,8 @@ class TestDirectorySource(SourceContract):
 class TestCommandSource(SourceContract):
     def world(self, folder: Path) -> World:
         return Commands(folder)
+
+
+class TestGitSource(SourceContract):
+    def world(self, folder: Path) -> World:
+        return Repositories(folder)
