@@ -112,7 +112,7 @@ class Output:
 def _yaml(value: Json) -> str:
     import yaml  # noqa: PLC0415  15 ms that only this format costs
 
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(value, sort_keys=False))  # ASCII, for the same reasons
 
 
 def _align(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:

@@ -11,7 +11,7 @@ from komodod.cli import options
 from komodod.cli.exits import Exit
 from komodod.cli.output import Column, Line
 from komodod.cli.progress import progress
-from komodod.cli.words import NOTHING, count, listed
+from komodod.cli.words import NOTHING, listed
 
 if TYPE_CHECKING:
     from komodod.cli.session import Session
@@ -73,11 +73,7 @@ def _conclude(report: Report) -> Iterator[Line]:
         yield from (f"{line['name']}: {finding}" for finding in line.get("findings") or ())
     found, repaired = sum(line["found"] for line in lines), sum(line["repaired"] for line in lines)
     if report["dry_run"]:
-        yield (
-            f"{count(found, 'breach')} found; nothing was changed"
-            if found != 1
-            else "1 breach found; nothing was changed"
-        )
+        yield f"{found} found; nothing was changed"
     else:
         yield f"{found} found, {repaired} repaired"
     if report["braked"]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import re
 import select
 import socketserver
 import subprocess
@@ -227,7 +226,7 @@ def terminal() -> Callable[..., Result]:
     def run(*arguments: str, typed: tuple[tuple[str, str], ...] = (), **environ: str) -> Result:
         master, slave = pty.openpty()
         env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **environ}
-        command = [sys.executable, "-m", "komodod.cli", *arguments]
+        command = ["setsid", "--ctty", sys.executable, "-m", "komodod.cli", *arguments]  # so that Ctrl-C is a signal
         with subprocess.Popen(command, env=env, stdin=slave, stdout=slave, stderr=slave) as running:
             os.close(slave)
             try:
@@ -242,25 +241,25 @@ def terminal() -> Callable[..., Result]:
 
 
 def _converse(master: int, typed: list[tuple[str, str]]) -> str:
-    """Read until the far side closes the terminal, typing what is to be typed when its turn has come."""
-    seen, answered, end = "", 0, time.monotonic() + LIMIT
-    while time.monotonic() < end and select.select([master], [], [], LIMIT)[0]:
+    """Read until the far side closes the terminal, typing what is to be typed when its turn has come.
+
+    Ctrl-C is typed again after a while: one that comes in the instant before Python blocks in `input` waits there.
+    """
+    seen, answered, last, end = "", 0, "", time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        if not select.select([master], [], [], 1.0)[0]:
+            if last == "\x03":
+                os.write(master, b"\x03")
+            continue
         try:
-            data = os.read(master, 65536)
+            seen += os.read(master, 65536).decode(errors="replace")
         except OSError:  # EIO: nobody has the terminal open any more
             break
-        seen += data.decode()
         if typed and typed[0][0] in seen[answered:]:
-            answered = len(seen)
-            os.write(master, typed.pop(0)[1].encode())
+            answered, last = len(seen), typed.pop(0)[1]
+            os.write(master, last.encode())
     assert not typed, f"never saw {typed[0][0]!r} in {seen!r}"
     return seen
-
-
-@pytest.fixture
-def plain() -> Callable[[str], str]:
-    """Take the colours out of what a terminal got."""
-    return lambda text: re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
 # --- what the API answers --------------------------------------------------------------------------------------------
