@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -49,49 +50,55 @@ class _Server(uvicorn.Server):
         await self.leaving.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    bound: Bound
+    server: _Server
+    task: asyncio.Task[None]
+
+
 class ApiServer:
     """Serves the API on a Unix socket, from `start()` to `stop()`."""
 
     def __init__(self, service: Service, socket_path: Path, log: FilteringBoundLogger) -> None:
         self._hub = Hub(service, socket_path, log)
-        self._bound: Bound | None = None
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._running: _Running | None = None
 
     async def start(self) -> None:
-        """Make the socket and answer on it.
+        """Make the socket and answer on it; if that fails or is cancelled, nothing is left.
 
         Raises:
             ConfigError: there can be no socket of this path.
             RefusedError: another process listens on it.
         """
-        self._bound = bind(self._hub.socket)
-        self._server = _Server(_configure(self._hub))
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._bound.socket]), name="api")
-        up = asyncio.create_task(self._server.up.wait())
-        await asyncio.wait({self._task, up}, return_when=asyncio.FIRST_COMPLETED)
-        up.cancel()
-        if self._task.done():
-            self._remove(self._bound)
-            self._task.result()
-        self._hub.log.info("api_started", socket=str(self._hub.socket))
+        bound, server = bind(self._hub.socket), _Server(_configure(self._hub))
+        task = asyncio.create_task(server.serve(sockets=[bound.socket]), name="api")
+        self._running = _Running(bound, server, task)
+        up = asyncio.create_task(server.up.wait())
+        try:
+            await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            up.cancel()
+            if not server.up.is_set():
+                await self.stop()
+        self._hub.log.info("api_started", socket=str(bound.path))
 
     async def stop(self) -> None:
         """Listen no more, end streams and waits, let the rest end, and cut what does not. Safe to call twice."""
-        bound, server, task = self._bound, self._server, self._task
-        if bound is None or server is None or task is None:
+        running, self._running = self._running, None
+        if running is None:
             return
-        self._bound = None
         self._hub.stopping.set()
-        server.leaving.set()
-        await asyncio.wait({task})
-        for connection in list(server.server_state.connections):
+        running.server.leaving.set()
+        await asyncio.wait({running.task})
+        state = running.server.server_state
+        for connection in list(state.connections):
             connection.transport.abort()
-        if server.server_state.tasks:
-            await asyncio.wait(server.server_state.tasks, timeout=LAST)
-        self._remove(bound)
-        task.result()
-        self._hub.log.info("api_stopped", socket=str(bound.path))
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=LAST)
+        self._remove(running.bound)
+        running.task.result()
+        self._hub.log.info("api_stopped", socket=str(running.bound.path))
 
     def _remove(self, bound: Bound) -> None:
         try:

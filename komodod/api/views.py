@@ -134,6 +134,7 @@ class AlertView(View):
     resolved_at: datetime | None
     resolution: Resolution | None
     reason: str | None
+    op_id: str | None = Field(description="The operation that last wrote it.")
 
 
 class SyncDetail(SyncView):

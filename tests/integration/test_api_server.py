@@ -58,6 +58,20 @@ def test_a_stopped_server_leaves_no_socket_and_can_be_followed_by_another(api: P
     api(story)
 
 
+def test_a_start_that_is_cancelled_leaves_nothing(api: Play) -> None:
+    async def story(stage: Stage) -> None:
+        path = stage.socket.with_name("other")
+        starting = asyncio.create_task(ApiServer(stage.daemon, path, stage.world.log).start())
+        await asyncio.sleep(0)  # the socket is made, and nobody answers on it yet
+        assert path.is_socket()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert not path.exists()
+
+    api(story)
+
+
 def test_the_daemons_signals_stay_the_daemons(api: Play) -> None:
     def mine(*_: object) -> None:
         raise AssertionError
@@ -89,9 +103,9 @@ def test_a_stop_ends_streams_and_waits_at_once(api: Play) -> None:
 
 
 def connections(stage: Stage) -> list[PeerProtocol]:
-    server = stage.server._server
-    assert server is not None
-    return [each for each in server.server_state.connections if isinstance(each, PeerProtocol)]
+    assert stage.server._running is not None
+    state = stage.server._running.server.server_state
+    return [each for each in state.connections if isinstance(each, PeerProtocol)]
 
 
 @contextlib.asynccontextmanager

@@ -32,6 +32,17 @@ def test_owner_and_group_may_use_the_socket_whatever_the_umask(place: Path, umas
         assert stat.S_IMODE(place.stat().st_mode) == 0o660
 
 
+def test_nobody_else_can_connect_before_the_mode_is_set(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(Path, "chmod", lambda path, _mode: seen.append(stat.S_IMODE(path.stat().st_mode)))
+    before = os.umask(0)
+    try:
+        bind(place).socket.close()
+    finally:
+        os.umask(before)
+    assert seen == [0o660]
+
+
 def test_a_path_that_the_kernel_cannot_take_is_named_with_its_length(place: Path) -> None:
     path = place.with_name("x" * 108)
     length = len(os.fsencode(path))
