@@ -145,7 +145,7 @@ def test_a_plugin_that_always_fails_never_delays_a_delete_and_ends_as_dead(
     (call,) = daemon.json(*listed)
     assert (call["attempts"], "never works" in call["last_error"]) == (2, True)
     daemon.until(lambda: ("komodod", "dead_letter") in daemon.alerts())
-    daemon.cli("hook", "drop", call["id"])
+    daemon.cli("hook", "drop", call["id"], "--yes")
     assert ("komodod", "dead_letter") not in daemon.alerts()
 
 
