@@ -15,23 +15,21 @@ import aiohttp
 import pytest
 import structlog
 
-pytest.register_assert_rewrite("komodod.testing")  # before it is imported, as in tests/contract
-
-from komodod.api.server import ApiServer  # noqa: E402
-from komodod.api.service import DaemonStatus, Reload  # noqa: E402
-from komodod.clock import SystemClock  # noqa: E402
-from komodod.engine import syncs  # noqa: E402
-from komodod.engine.channels import Channel  # noqa: E402
-from komodod.engine.decisions import observing  # noqa: E402
-from komodod.engine.decisions.acting import Rules  # noqa: E402
-from komodod.engine.decisions.routing import Route  # noqa: E402
-from komodod.engine.reports import Checked, Report  # noqa: E402
-from komodod.engine.world import World  # noqa: E402
-from komodod.errors import ConfigError, Problem  # noqa: E402
-from komodod.model import Applied, Change, Observation, Spec, Sync  # noqa: E402
-from komodod.redaction import Redactor  # noqa: E402
-from komodod.testing import MemoryConfig, MemoryStorage  # noqa: E402
-from komodod.testing.fakes import FakeChannel, Outside, fake_context  # noqa: E402
+from komodod.api.server import ApiServer
+from komodod.api.service import DaemonStatus, Reload
+from komodod.clock import SystemClock
+from komodod.engine import syncs
+from komodod.engine.channels import Channel
+from komodod.engine.decisions import observing
+from komodod.engine.decisions.acting import Rules
+from komodod.engine.decisions.routing import Route
+from komodod.engine.reports import Checked, Report
+from komodod.engine.world import World
+from komodod.errors import ConfigError, Problem
+from komodod.model import Applied, Change, Observation, Spec, Sync
+from komodod.redaction import Redactor
+from komodod.testing import MemoryConfig, MemoryStorage
+from komodod.testing.fakes import FakeChannel, Outside, fake_context
 
 if TYPE_CHECKING:
     from komodod.engine.decisions.acting import Act

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.register_assert_rewrite("komodod.testing")  # before it is imported, as in tests/contract
-
-from komodod.testing.sources import SYNC_ID, apply, observe, source_context  # noqa: E402
-from komodod_directory import DirectorySource  # noqa: E402
-from komodod_git import GitSource  # noqa: E402
+from komodod.testing.sources import SYNC_ID, apply, observe, source_context
+from komodod_directory import DirectorySource
+from komodod_git import GitSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,33 @@
+"""What all tests share: helpful assertions in the contract suites, and no skip where a run has to be whole."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+pytest.register_assert_rewrite("komodod.testing")  # before anything imports it; a second time would be a warning
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _whole((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _whole((yield))
+
+
+def _whole(report: Report) -> Report:
+    """Let a skip fail under `$CI`: what was meant to run there and did not has shown nothing."""
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but $CI is set: {report.longrepr}"
+    return report
