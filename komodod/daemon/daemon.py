@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from komodod.daemon.building import Builder, rules, secrets
 from komodod.engine import own
 from komodod.engine.channels import Channel, Channels
 from komodod.engine.checking import Checker
+from komodod.engine.clockwatch import ClockWatch
 from komodod.engine.consistency import Brake, Consistency
 from komodod.engine.hooking import Teller
 from komodod.engine.invariants import stored_invariants
@@ -76,7 +76,7 @@ class Daemon:
         self._redactor = redactor
         self._log = log
         self._world = World(
-            storage=storage, clock=builder.clock, log=log, rules=rules(settings, plugins), rng=random.SystemRandom()
+            storage=storage, clock=builder.clock, log=log, rules=rules(settings, plugins), mask=redactor.text
         )
         self.leases = Leases(self._world)
         self.channels = Channels()
@@ -114,6 +114,7 @@ class Daemon:
         self.channels.replace(await self._builder.channels(self.settings.notifiers))
         await own.ensure(self._world)
         act = self._world.act("komodod")
+        await ClockWatch(self._world).look_at_start()
         report = await self.consistency.run(act, trigger="start")
         await reroute(self._world, act)
         await wake_stranded(self._world, self.channels)

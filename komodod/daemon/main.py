@@ -6,23 +6,24 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from komodod import __version__, logs
 from komodod.api.server import ApiServer
-from komodod.blocking import blocking
 from komodod.clock import SystemClock
 from komodod.daemon import comparing
 from komodod.daemon.building import Builder, rules, secrets
 from komodod.daemon.daemon import Daemon
 from komodod.daemon.teardown import Teardown, end
+from komodod.engine.clockwatch import ClockWatch
 from komodod.engine.consistency import Brake, Consistency
 from komodod.engine.invariants import stored_invariants
 from komodod.engine.inventory import Inventory
 from komodod.engine.world import World
-from komodod.errors import ConfigError, KomododError, StorageError
+from komodod.errors import ConfigError, KomododError, Problem, StorageError
 from komodod.http import session
 from komodod.pluginmanager import Plugins
 from komodod.redaction import Redactor
@@ -43,6 +44,9 @@ EXIT_CONFIG: Final = 78
 
 GRACE: Final = 10.0
 """Seconds that checks, messages and hook calls under way get at a stop."""
+
+LAST: Final = 5.0
+"""Seconds after an ordered stop until the process ends, whatever still runs in it."""
 
 PURGE_EVERY: Final = 3600.0
 """Seconds between two removals of old history."""
@@ -94,6 +98,9 @@ def reconcile_offline(config: Path | None, *, dry_run: bool, force: bool) -> Rep
 def _read(file: Path, environ: Mapping[str, str]) -> tuple[Settings, Plugins]:
     section = load_plugins_section(file, environ)
     plugins = Plugins.load(section.disabled, section.path)
+    refused = [plugins.broken[str(folder)] for folder in section.path if str(folder) in plugins.broken]
+    if refused:
+        raise ConfigError([Problem(text, file) for text in refused])
     return load(file, plugins.registry(), environ), plugins
 
 
@@ -172,6 +179,7 @@ class _Run:
             await asyncio.gather(starting, stopping, return_exceptions=True)
             await self._teardown.run()
             self._log.info("stopped")
+            _leave_in_time(0 if self._fatal is None else EXIT_ERROR)
         if self._fatal is not None:
             raise KomododError(self._fatal)
 
@@ -228,6 +236,7 @@ class _Run:
         pump = self._task("pump", daemon.pump.run())
         self._teardown.add("work", lambda: daemon.pump.stop(GRACE), 3 * GRACE)
         self._teardown.add("claims", lambda: end(pump))
+        self._task("clock watch", ClockWatch(daemon.world).run())
         scheduler = Scheduler(SystemClock(), self._log)
         _schedule(scheduler, daemon, self._settings)
         scheduler.start()
@@ -238,7 +247,11 @@ class _Run:
         self._task("watchdog", watchdog.run())
         watch = LoopWatch(self._log)
         watch.start()
-        self._teardown.add("loop watch", lambda: blocking(watch.stop))
+
+        async def watch_stop() -> None:
+            watch.stop()
+
+        self._teardown.add("loop watch", watch_stop)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reloader(daemon))
 
     def _task(self, name: str, work: object) -> asyncio.Task[None]:
@@ -281,6 +294,13 @@ class _Run:
         while True:
             self._supervisor.extend(EXTEND)
             await asyncio.sleep(EXTEND / 3)
+
+
+def _leave_in_time(code: int) -> None:
+    """End the process, if something of a plugin's that swallows its cancellation still keeps it from ending by itself."""
+    timer = threading.Timer(LAST, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def _schedule(scheduler: Scheduler, daemon: Daemon, settings: Settings) -> None:

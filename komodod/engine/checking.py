@@ -130,11 +130,12 @@ class Checker:
 
     def _explain(self, sync: Sync, error: Exception, event: str) -> str:
         """Return what to tell people; a fault that nobody raised on purpose is logged with its traceback."""
+        words = self._world.words(error)
         if isinstance(error, KomododError):
-            self._world.log.warning(event, sync=sync.name, error=str(error))
-            return str(error)
-        self._world.log.error(event, sync=sync.name, exc_info=error)
-        return f"{type(error).__name__}: {error}"
+            self._world.log.warning(event, sync=sync.name, error=words)
+        else:
+            self._world.log.error(event, sync=sync.name, exc_info=error)
+        return words
 
     def _now(self, act: Act) -> Act:
         """Return the operation at the present moment: a check can take minutes."""

@@ -99,8 +99,9 @@ class Consistency:
         try:
             line = await self._mend(invariant, lead, dry_run=dry_run, force=force)
         except Exception as error:  # noqa: BLE001  an invariant may be a plugin's; unknown repairs nothing
-            self._world.log.warning("invariant_unknown", invariant=invariant.name, error=_text(error))
-            line = Checked(name=invariant.name, error=_text(error))
+            words = self._world.words(error)
+            self._world.log.warning("invariant_unknown", invariant=invariant.name, error=words)
+            line = Checked(name=invariant.name, error=words)
         return dataclasses.replace(line, seconds=round(self._world.clock.monotonic() - started, 3))
 
     async def _mend(self, invariant: Invariant, lead: Lead | None, *, dry_run: bool, force: bool) -> Checked:
@@ -160,7 +161,3 @@ def _fenced(batch: Batch, lead: Lead | None) -> Batch:
     if lead is None or lead.token is None:
         return batch
     return Batch((Leading(lead.duty, lead.token),)) + batch
-
-
-def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, KomododError) else f"{type(error).__name__}: {error}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from structlog.contextvars import bound_contextvars
 
 from komodod.engine import own
-from komodod.errors import Conflict, KomododError, PermanentError, TemporaryError
-from komodod.model import Event, EventKind, HookCall, HookCallState
+from komodod.engine.decisions.calling import dead, judged
+from komodod.errors import Conflict
+from komodod.model import Event, HookCall, HookCallState
 from komodod.storage import Batch, LeaseHeld, PutHookCall, Release, Work, Write
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ class Teller:
         try:
             await self._caller.call(call.plugin, event)
         except Exception as error:  # noqa: BLE001  whatever a plugin raises is judged, stored and shown
-            self._world.log.warning("hook_call_failed", plugin=call.plugin, hook=call.hook, error=_text(error))
-            return judged(dataclasses.replace(act, now=self._world.clock.now()), call, error)
+            words = self._world.words(error)
+            self._world.log.warning("hook_call_failed", plugin=call.plugin, hook=call.hook, error=words)
+            return judged(dataclasses.replace(act, now=self._world.clock.now()), call, error, words)
         self._world.log.info("hook_called", plugin=call.plugin, hook=call.hook, sync=call.sync_name, event_id=event.id)
         finished = self._world.clock.now()
         return (
@@ -76,32 +77,3 @@ class Teller:
             return
         if any(isinstance(write, PutHookCall) and write.call.state is HookCallState.DEAD for write in writes):
             await own.count_dead(self._world, self._world.act("komodod"))
-
-
-def judged(act: Act, call: HookCall, error: Exception) -> tuple[Write, ...]:
-    """Decide what an error of a plugin makes of its call: temporary for ever, permanent at once, others up to a limit."""
-    faults = call.attempts - call.excused
-    if isinstance(error, PermanentError):
-        return dead(act, call, _text(error))
-    if isinstance(error, TemporaryError):
-        wait = act.backoff(call.attempts) if error.retry_after is None else error.retry_after
-        return (_again(act, call, error, wait, excused=1),)
-    if faults >= act.rules.attempts:
-        return dead(act, call, _text(error))
-    return (_again(act, call, error, act.backoff(faults), excused=0),)
-
-
-def dead(act: Act, call: HookCall, error: str) -> tuple[Write, ...]:
-    """Give up on the call, visibly; a person can retry or drop it."""
-    ended = dataclasses.replace(call, state=HookCallState.DEAD, due_at=None, finished_at=act.now, last_error=error)
-    data = {"hook_call": call.id, "plugin": call.plugin, "hook": call.hook, "event": call.event_id}
-    return (PutHookCall(ended), *act.tell(EventKind.HOOK_CALL_DEAD, reason=error, data=data))
-
-
-def _again(act: Act, call: HookCall, error: Exception, wait: float, *, excused: int) -> PutHookCall:
-    due = act.now + timedelta(seconds=wait)
-    return PutHookCall(dataclasses.replace(call, excused=call.excused + excused, due_at=due, last_error=_text(error)))
-
-
-def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, KomododError) else f"{type(error).__name__}: {error}"

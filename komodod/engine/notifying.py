@@ -106,23 +106,23 @@ class Speaker:
 
     async def _judge(self, step: _Step, channel: Channel, say: Say, error: Exception) -> None:
         """Commit what an error means: retry for ever, retry up to the limit, or dead."""
-        row, now = step.row, step.now()
+        row, now, words = step.row, step.now(), self._world.words(error)
         lifetime = timedelta(seconds=self._leases.lifetime(channel.notifier.traits.timeout + GRACE))
         doubtful = not isinstance(error, PermanentError)
         if isinstance(error, GoneError):
-            channel.parked = str(error)
+            channel.parked = words
         if isinstance(error, TemporaryError):
             doubtful = error.doubtful
             retry_at = self._retry_at(now, row.attempts, error.retry_after)
             channel.failed(self._retry_at(now, channel.failures + 1, error.retry_after))
-            batch = outcomes.unanswered(row, say, step.token, retry_at, _text(error), doubtful=doubtful)
+            batch = outcomes.unanswered(row, say, step.token, retry_at, words, doubtful=doubtful)
         elif isinstance(error, PermanentError) or row.attempts >= self._world.rules.attempts:
-            batch = outcomes.refused(row, say, step.token, _text(error), doubtful=doubtful)
-            batch += Batch((), self._world.act(ACTOR).tell(EventKind.NOTIFICATION_DEAD, data=_dead(row, error)))
+            batch = outcomes.refused(row, say, step.token, words, doubtful=doubtful)
+            batch += Batch((), self._world.act(ACTOR).tell(EventKind.NOTIFICATION_DEAD, data=_dead(row, words)))
         else:
             retry_at = self._retry_at(now, row.attempts, None)
-            batch = outcomes.unanswered(row, say, step.token, retry_at, _text(error), doubtful=True)
-        self._world.log.warning("notification_failed", notifier=channel.name, sync=row.title, error=_text(error))
+            batch = outcomes.unanswered(row, say, step.token, retry_at, words, doubtful=True)
+        self._world.log.warning("notification_failed", notifier=channel.name, sync=row.title, error=words)
         stored = await step.commit(batch)
         if not stored and doubtful:
             await self._confess(step, say, lifetime, None)
@@ -141,7 +141,7 @@ class Speaker:
             receipt = await guarded(channel.notifier.find(doubt.key), channel.notifier.traits.timeout, grace=GRACE)
         except Exception as error:  # noqa: BLE001  unknown is not absent: it is searched for again
             retry_at = self._retry_at(step.now(), row.attempts + 1, getattr(error, "retry_after", None))
-            await step.commit(outcomes.search_failed(row, step.token, retry_at, _text(error)))
+            await step.commit(outcomes.search_failed(row, step.token, retry_at, self._world.words(error)))
             return
         finally:
             channel.in_flight -= 1
@@ -197,11 +197,5 @@ async def _speak(channel: Channel, say: Say) -> Json:
     return None
 
 
-def _text(error: Exception) -> str:
-    if isinstance(error, TemporaryError | PermanentError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
-
-
-def _dead(row: Notification, error: Exception) -> dict[str, str]:
-    return {"notification": row.id, "notifier": row.notifier, "title": row.title, "error": _text(error)}
+def _dead(row: Notification, error: str) -> dict[str, str]:
+    return {"notification": row.id, "notifier": row.notifier, "title": row.title, "error": error}

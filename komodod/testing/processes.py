@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from komodod.engine import syncs
 from komodod.engine.channels import Channel, Channels
 from komodod.engine.checking import Checker
+from komodod.engine.clockwatch import ClockWatch
 from komodod.engine.decisions.acting import Rules
 from komodod.engine.decisions.routing import Route
 from komodod.engine.hooking import Teller
@@ -93,7 +94,8 @@ class Process:
 
     def start(self) -> None:
         """Begin to work."""
-        self._tasks = [asyncio.create_task(self.pump.run()), asyncio.create_task(self.leases.keep())]
+        duties = (self.pump.run(), self.leases.keep(), ClockWatch(self.world).run())
+        self._tasks = [asyncio.create_task(duty) for duty in duties]
 
     def pause(self) -> None:
         """Stand still, as under SIGSTOP."""
@@ -180,6 +182,7 @@ class Simulation:
         """Kill the process and start another, as the only one over the store: it ends the leases of the dead."""
         await process.kill()
         self.processes.remove(process)
+        await self.store.close()
         await self.store.open()
         return self.start()
 
