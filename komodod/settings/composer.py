@@ -14,7 +14,7 @@ from komodod.errors import Problem
 from komodod.settings.nodes import Map, Node, Scalar, Seq, complain, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 DEEPEST: Final = 50
@@ -28,12 +28,14 @@ _TEXT_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str"})
 class Composer:
     """Takes the events of one file, in order.
 
-    `root` is what they made; `templates` are the values with `${` in them, each once, by their `id()`; `problems` are
+    `only` are the keys of the root that are wanted, None for all; the values of the others are passed over, with their
+    anchors. `root` is what the events made; `templates` are the values with `${` in them, each once, by their `id()`; `problems` are
     the mistakes that composing could go on after. `feed` raises `Problem` for the others.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, only: Collection[str] | None = None) -> None:
         self.file = file
+        self.only = only
         self.root: Node | None = None
         self.templates: dict[int, Scalar] = {}
         self.problems: list[Problem] = []
@@ -45,6 +47,8 @@ class Composer:
         """Finished nodes and how many values each stands for."""
         self._count = 0
         self._copies = 0
+        self._passed: int | None = None
+        """Collections that are open in a value that is passed over; None where none is."""
         self._handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
             yaml.ScalarEvent: self._scalar,
             yaml.SequenceStartEvent: self._start,
@@ -57,9 +61,20 @@ class Composer:
 
     def feed(self, event: yaml.Event) -> None:
         """Take the next event."""
+        if self._passed is not None:
+            self._pass(event)
+            return
         handle = self._handlers.get(type(event))
         if handle is not None:
             handle(event)
+
+    def _pass(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._passed = (self._passed or 0) + 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._passed = (self._passed or 0) - 1
+        if self._passed == 0:
+            self._passed = self._keys[-1] = None
 
     def _problem(self, event: Any, message: str) -> Problem:
         return Problem(message, self.file, event.start_mark.line + 1, event.start_mark.column + 1)
@@ -124,6 +139,13 @@ class Composer:
         parent = self._open[-1][0] if self._open else None
         if isinstance(parent, Map) and self._keys[-1] is None:
             self._keys[-1] = self._key(node)
+            if (
+                self.only is not None
+                and len(self._open) == 1
+                and isinstance(node, Scalar)
+                and node.text not in self.only
+            ):
+                self._passed = 0
             return
         if isinstance(node, Scalar) and "${" in node.text:
             self.templates[id(node)] = node

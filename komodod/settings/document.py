@@ -14,6 +14,8 @@ from komodod.settings.composer import Composer
 from komodod.settings.nodes import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from komodod.model import Json
     from komodod.settings.nodes import Node, Scalar
 
@@ -40,15 +42,15 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load(file: Path) -> Document:
-    """Read a file into nodes."""
+def load(file: Path, only: Collection[str] | None = None) -> Document:
+    """Read a file into nodes; `only` as for `compose`."""
     try:
         data = _bytes(file)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return Document(file, problems=[Problem(f"cannot read it: {reason[:1].lower()}{reason[1:]}", file)])
     try:
-        return compose(data.decode("utf-8-sig"), file)
+        return compose(data.decode("utf-8-sig"), file, only=only)
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
         message = f"not UTF-8 text: byte 0x{data[error.start]:02x}; save the file as UTF-8"
@@ -75,13 +77,23 @@ def _bytes(file: Path) -> bytes:
     return data
 
 
-def compose(text: str, file: Path, loader: Any = LOADER) -> Document:
-    """Turn the text of a file into nodes; `file` is for the problems."""
+def compose(text: str, file: Path, loader: Any = LOADER, *, only: Collection[str] | None = None) -> Document:
+    """Turn the text of a file into nodes; `file` is for the problems.
+
+    With `only`, the root has those of its keys alone, which is three times as fast where the rest is long. What is wrong
+    elsewhere may go unnoticed.
+    """
+    found = _compose(text, file, loader, None if only is None else {*only, "<<"})
+    # An anchor may stand in what was passed over.
+    return _compose(text, file, loader, None) if only is not None and found.problems else found
+
+
+def _compose(text: str, file: Path, loader: Any, only: Collection[str] | None) -> Document:
     foreign = _FOREIGN.search(text)
     if foreign:
         message = f"the character U+{ord(foreign[0]):04X} cannot stand in YAML; take it out"
         return Document(file, problems=[_problem(message, file, text, foreign.start())])
-    composer = Composer(file)
+    composer = Composer(file, only)
     fatal: list[Problem] = []
     try:
         for event in yaml.parse(text, Loader=loader):

@@ -28,7 +28,7 @@ from komodod.settings.validation import check, sequence, validation_context
 from komodod.settings.values import DeclaredSync, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from komodod.settings.registry import Registry
 
@@ -80,7 +80,7 @@ def load_plugins_section(path: Path, environ: Mapping[str, str]) -> PluginsSecti
     Whatever is wrong counts as not there; `load` tells of it.
     """
     ignored = Problems()
-    parts = read_parts(path, environ, ignored, includes=False)
+    parts = read_parts(path, environ, ignored, only={"state_dir", "plugins"})
     node = None if parts is None else parts.main.get("plugins")
     if not isinstance(node, Map):
         return PluginsSection()
@@ -91,9 +91,14 @@ def load_plugins_section(path: Path, environ: Mapping[str, str]) -> PluginsSecti
     return PluginsSection.model_validate(found)
 
 
-def read_parts(path: Path, environ: Mapping[str, str], problems: Problems, *, includes: bool = True) -> Parts | None:
-    """Read a configuration with the files that it includes; None, and a problem, if there is nothing to go on with."""
-    read = document.load(path)
+def read_parts(
+    path: Path, environ: Mapping[str, str], problems: Problems, *, only: Collection[str] | None = None
+) -> Parts | None:
+    """Read a configuration with the files that it includes; None, and a problem, if there is nothing to go on with.
+
+    With `only`, these keys of the main file alone.
+    """
+    read = document.load(path, only)
     problems.found += read.problems
     main = read.root
     if not isinstance(main, Map):
@@ -104,7 +109,7 @@ def read_parts(path: Path, environ: Mapping[str, str], problems: Problems, *, in
     variables = {**environ, STATE_DIR: str(state_dir)}
     done = main.get("state_dir")
     substitute((scalar for scalar in read.templates if scalar is not done), variables, problems)
-    return Parts(main, tuple(include(main, variables, problems)) if includes else (), state_dir)
+    return Parts(main, tuple(include(main, variables, problems)), state_dir)
 
 
 def _settings(parts: Parts, registry: Registry, environ: Mapping[str, str], problems: Problems) -> Settings | None:

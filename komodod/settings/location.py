@@ -45,7 +45,7 @@ def find_socket(path: Path, environ: Mapping[str, str]) -> Path:
     Raises:
         ConfigError: the file cannot be read, or where the socket is depends on a variable that is not set here.
     """
-    read, problems = document.load(path), Problems()
+    read, problems = document.load(path, only={"state_dir", "api"}), Problems()
     if not isinstance(read.root, Map):
         raise ConfigError(read.problems or [Problem("a configuration is a mapping", path, 1, 1)])
     state_dir = settle_state_dir(read.root, environ, problems)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from komodod.durations import Duration
 from komodod.errors import ConfigError
@@ -89,6 +89,21 @@ class Strict(Looking):
     Config = StrictConfig
 
 
+def _here(value: object, info: ValidationInfo) -> object:
+    return (info.context or {}).get("base", "/") if value is None else value
+
+
+class PlacedConfig(Part):
+    """Has a default that depends on the file, and one that does not."""
+
+    cwd: Annotated[AnchoredPath, BeforeValidator(_here)] = Field(default=None, validate_default=True)
+    prune: bool = False
+
+
+class Placed(Looking):
+    Config = PlacedConfig
+
+
 class FaultyConfig(Part):
     where: str = ""
 
@@ -137,7 +152,7 @@ def registry() -> Registry:
     return Registry(
         storages={"sqlite": Store},
         notifiers={"log": Silent, "webhook": Webhook},
-        sources={"directory": Directory, "command": Command, "strict": Strict, "faulty": Faulty},
+        sources={"directory": Directory, "command": Command, "strict": Strict, "faulty": Faulty, "placed": Placed},
         plugins=frozenset({"sqlite", "log", "webhook", "directory", "command", "pager"}),
         broken={"git": "plugin 'git': its import raised ImportError: no git; mend it"},
     )

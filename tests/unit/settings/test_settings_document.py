@@ -14,6 +14,8 @@ from komodod.settings.nodes import Map, Node, Scalar, Seq, plain, read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from komodod.model import Json
+
 FILE = Path("komodod.yaml")
 
 
@@ -108,6 +110,28 @@ def test_deep_nesting_is_refused_at_once() -> None:
         "51:51: more than 50 lists and mappings inside one another"
     ]
     assert time.perf_counter() - started < 1
+
+
+def only(text: str, *keys: str) -> Json:
+    root = compose(text, FILE, only=keys).root
+    return root and plain(root)
+
+
+def test_a_part_of_a_file_can_be_read_alone() -> None:
+    text = "a: {b: [1, {c: d}]}\ne: 1\nf: [[], {}]\ng:\nh: {i: j}\n"
+    assert only(text, "e", "h") == {"e": "1", "h": {"i": "j"}}
+    assert only(text, "a", "g") == {"a": {"b": ["1", {"c": "d"}]}, "g": None}
+    assert only(text) == {}
+
+
+def test_an_anchor_outside_of_the_part_is_found() -> None:
+    assert only("a: &a {b: c}\nd: *a\n", "d")["d"] == {"b": "c"}
+    assert only("x: &x {d: 1}\n<<: *x\n", "d")["d"] == "1"
+
+
+def test_a_part_of_a_file_that_is_wrong_elsewhere_is_read() -> None:
+    assert only("a: {b: 1, b: 2}\nd: 1\n", "d") == {"d": "1"}
+    assert only("? [a]\n: b\nd: 1\n", "d") == {"d": "1"}
 
 
 def test_a_value_with_a_variable_is_listed_once_however_often_it_is_used() -> None:

@@ -79,11 +79,12 @@ def test_a_sync_can_say_everything(sync_of: Callable[..., Any]) -> None:
     )
 
 
-def test_a_cron_goes_by_the_top_level_time_zone(sync_of: Callable[..., Any], load_text: Load) -> None:
+def test_a_cron_goes_by_the_top_level_time_zone(load_text: Load) -> None:
     text = "syncs: [{name: site, cron: 0 4 * * *, source: {type: command, check: [look]}}]"
     assert load_text("timezone: Asia/Tokyo\n" + text).syncs[0].spec.timezone == "Asia/Tokyo"
     assert load_text(text).syncs[0].spec.timezone is None
-    assert sync_of("every: 1m").timezone is None
+    every = "timezone: UTC\nsyncs: [{name: site, source: {type: command, check: [look]}}]"
+    assert load_text(every).syncs[0].spec.timezone is None
 
 
 def test_texts_in_a_plugins_part_are_texts_as_they_were_written(load_text: Load) -> None:
@@ -104,6 +105,11 @@ def test_a_plugin_that_wants_real_numbers_gets_them(load_text: Load) -> None:
 def test_paths_of_a_source_are_absolute_and_its_defaults_are_left_out(load_text: Load, home: Path) -> None:
     spec = load_text("syncs: [{name: s, source: {type: directory, from: ./a, to: ../b}}]").syncs[0].spec
     assert spec.source == {"type": "directory", "from": str(home / "a"), "to": str(home / "../b")}
+
+
+def test_a_default_that_depends_on_the_file_is_kept_and_any_other_is_not(load_text: Load, home: Path) -> None:
+    spec = load_text("syncs: [{name: s, source: {type: placed, prune: false}}]").syncs[0].spec
+    assert spec.source == {"type": "placed", "cwd": str(home)}
 
 
 def test_a_sync_knows_where_it_was_declared(load_text: Load, home: Path) -> None:
