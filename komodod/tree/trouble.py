@@ -15,8 +15,11 @@ from typing import Final
 from komodod.errors import SourceError
 from komodod.texts import show_path
 
-DROP_IN: Final = "komodod.service.d"
-"""Where an administrator widens the sandbox of the systemd unit."""
+DROP_INS: Final = "komodod.service.d"
+"""Where an administrator widens the sandbox of the systemd unit; the examples that come with it are named below."""
+
+_HIDDEN: Final = {"ProtectHome=": ("/home", "/root", "/run/user"), "PrivateTmp=": ("/tmp", "/var/tmp")}  # noqa: S108  not used, told of
+"""What the unit keeps from us, by the setting that does."""
 
 
 class ChangedError(Exception):
@@ -51,7 +54,8 @@ def reading(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SourceError(f"cannot read {show_path(place)}: {_reason(error)}{_ownership(error, place)}") from error
+        advice = _hiding(error, place) or _ownership(error, place)
+        raise SourceError(f"cannot read {show_path(place)}: {_reason(error)}{advice}") from error
 
 
 @contextlib.contextmanager
@@ -62,7 +66,7 @@ def writing(place: Path, target: Path) -> Iterator[None]:
     except OSError as error:
         # Making, replacing and removing an entry takes a right to its directory; the rest, to be its owner.
         holder = place.parent if error.errno == errno.EACCES else place
-        advice = _ownership(error, holder) + _sandbox(error, target)
+        advice = _ownership(error, holder) + _confinement(error, target)
         raise SourceError(f"cannot write {show_path(place)}: {_reason(error)}{advice}") from error
 
 
@@ -85,11 +89,29 @@ def _ownership(error: OSError, place: Path) -> str:
     return ""
 
 
-def _sandbox(error: OSError, target: Path) -> str:
-    """Say which drop-in allows it, if it is systemd that keeps us from it (systemd.exec(5), ProtectSystem=)."""
-    if error.errno != errno.EROFS or "INVOCATION_ID" not in os.environ:
+def _confinement(error: OSError, target: Path) -> str:
+    """Say which drop-in allows to write, where the unit may be what forbids it (systemd.exec(5), ProtectSystem=)."""
+    if not _in_unit():
         return ""
-    return f"; if the sandbox of the unit makes it so, allow it with ReadWritePaths={show_path(target)} in {DROP_IN}"
+    if error.errno == errno.EROFS:
+        return f"; allow it with ReadWritePaths={show_path(target)}, as in {DROP_INS}/writable-targets.conf"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"; make it komodod's own, or see {DROP_INS}/root-owned-targets.conf"
+    return ""
+
+
+def _hiding(error: OSError, place: Path) -> str:
+    """Say which setting of the unit hides a place."""
+    if not _in_unit() or error.errno not in (errno.ENOENT, errno.EACCES):
+        return ""
+    for setting, roots in _HIDDEN.items():
+        if any(place.is_relative_to(root) for root in roots):
+            return f"; the unit hides it with {setting}: use another place, or a drop-in in {DROP_INS}"
+    return ""
+
+
+def _in_unit() -> bool:
+    return "INVOCATION_ID" in os.environ
 
 
 def _user(uid: int) -> str:

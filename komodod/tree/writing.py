@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from komodod.errors import SourceError
 from komodod.texts import show_path
-from komodod.tree.entries import Entry, Kind, name, parent
+from komodod.tree.entries import PERMISSIONS, Entry, Kind, name, parent
 from komodod.tree.origin import WRITABLE
 from komodod.tree.scan import TEMPORARY
 from komodod.tree.trouble import ChangedError, steady, writing
@@ -177,8 +177,16 @@ class Writer:
 
 def _set_mode(fd: int, mode: int) -> None:
     """Set the permissions, and keep the set-gid or sticky bit that a directory has."""
-    kept = stat.S_IMODE(os.fstat(fd).st_mode) & ~0o777
-    os.fchmod(fd, kept | mode & 0o777)
+    now, wanted = stat.S_IMODE(os.fstat(fd).st_mode), mode & PERMISSIONS
+    kept = now & ~PERMISSIONS
+    if now & PERMISSIONS == wanted:
+        return
+    try:
+        os.fchmod(fd, kept | wanted)
+    except PermissionError:
+        if not kept & (stat.S_ISUID | stat.S_ISGID):
+            raise
+        os.fchmod(fd, kept & stat.S_ISVTX | wanted)  # RestrictSUIDSGID= of a unit forbids to set the other two
 
 
 def sync_directory(fd: int) -> None:

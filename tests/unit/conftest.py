@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from komodod.model import Applied, Json, Observation
 
 
+@pytest.fixture(autouse=True)
+def _no_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors name drop-ins under systemd, and whoever runs the tests may be under it."""
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+
+
 @dataclass
 class Site:
     """Two directories and a directory source over them."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from komodod.errors import SourceError
-from komodod.tree.trouble import writing
+from komodod.tree.trouble import reading, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,15 +147,54 @@ def test_a_file_that_does_not_fit_leaves_nothing_behind(shared: Any) -> None:
     assert (shared.target / "large").read_text() == "old"
 
 
+def refuse(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
 def test_a_read_only_file_system_under_systemd_names_the_drop_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INVOCATION_ID", "0")
-    said = r"^cannot write /srv/www/a: read-only file system; .* ReadWritePaths=/srv/www in komodod\.service\.d$"
+    said = r"^cannot write /srv/www/a: read-only file system; .* ReadWritePaths=/srv/www, .*/writable-targets\.conf$"
     with pytest.raises(SourceError, match=said), writing(Path("/srv/www/a"), Path("/srv/www")):
-        raise OSError(errno.EROFS, "Read-only file system")
+        raise refuse(errno.EROFS)
 
 
-def test_a_read_only_file_system_elsewhere_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_of_somebody_else_under_systemd_names_the_drop_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVOCATION_ID", "0")
+    said = r"or see komodod\.service\.d/root-owned-targets\.conf$"
+    with pytest.raises(SourceError, match=said), writing(Path("/usr/a"), Path("/usr")):
+        raise refuse(errno.EACCES)
+
+
+@pytest.mark.parametrize(("place", "setting"), [("/home/ada/site", "ProtectHome="), ("/tmp/site", "PrivateTmp=")])  # noqa: S108  not used
+def test_what_the_unit_hides_is_told_with_its_setting(
+    place: str, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INVOCATION_ID", "0")
+    with (
+        pytest.raises(SourceError, match=f"; the unit hides it with {setting}: use another place"),
+        reading(Path(place)),
+    ):
+        raise refuse(errno.ENOENT)
+
+
+def test_without_systemd_no_drop_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INVOCATION_ID", raising=False)
     said = r"^cannot write /srv/www/a: read-only file system$"
     with pytest.raises(SourceError, match=said), writing(Path("/srv/www/a"), Path("/srv/www")):
-        raise OSError(errno.EROFS, "Read-only file system")
+        raise refuse(errno.EROFS)
+
+
+def test_a_set_gid_bit_that_the_unit_forbids_to_keep_is_given_up(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, bits in ((site.origin, 0o750), (site.target, 0o3755)):
+        (place / "a").mkdir()
+        (place / "a").chmod(bits)
+    fchmod = os.fchmod
+
+    def confined(fd: int, mode: int) -> None:
+        if mode & 0o6000:
+            raise refuse(errno.EPERM)
+        fchmod(fd, mode)
+
+    monkeypatch.setattr(os, "fchmod", confined)
+    site.apply()
+    assert (site.target / "a").stat().st_mode & 0o7777 == 0o1750
