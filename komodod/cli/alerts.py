@@ -25,7 +25,7 @@ def _end(alert: Alert) -> str:
 
 
 COLUMNS: Final = (
-    Column("ID", lambda alert: alert["id"], whole=True),
+    Column("ID", lambda alert: alert["id"]),
     Column("SYNC", lambda alert: alert["sync"]),
     Column("KIND", lambda alert: alert["kind"]),
     Column("SEVERITY", lambda alert: alert["severity"]),

@@ -9,6 +9,7 @@ import click
 
 from komodod.cli import options, stream
 from komodod.cli.output import Column
+from komodod.cli.passes import summarize
 from komodod.cli.session import complain
 from komodod.cli.words import NOTHING, instant
 from komodod.model import EventKind
@@ -26,17 +27,32 @@ LAST: Final = 10
 
 
 def essence(event: Event) -> str:
-    """Return what an event tells beside its kind."""
-    data = (f"{key}={value}" for key, value in (event["data"] or {}).items() if value is not None)
-    return "; ".join(text for text in (event["reason"], " ".join(data)) if text) or NOTHING
+    """Return what an event tells beside its kind: its reason, its data, its alerts."""
+    texts = [event["reason"], " ".join(_facts(event["data"] or {}))]
+    texts += [f"{alert['kind']}: {alert['summary']}" for alert in event["alerts"]]
+    return "; ".join(text for text in texts if text) or NOTHING
+
+
+def _facts(data: Event) -> Iterator[str]:
+    """Yield the data of an event as `key=value`, what nests by its last key."""
+    if "invariants" in data:
+        yield summarize(data)
+        return
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _facts(value)
+        elif isinstance(value, list):
+            yield from [f"{key}={','.join(map(str, value))}"] if value else []
+        elif value is not None:
+            yield f"{key}={value}"
 
 
 COLUMNS: Final = (
-    Column("AT", lambda event: instant(event["at"]), whole=True),
+    Column("AT", lambda event: instant(event["at"])),
     Column("KIND", lambda event: event["kind"]),
     Column("SYNC", lambda event: event["sync"] or NOTHING),
     Column("ACTOR", lambda event: event["actor"]),
-    Column("OP_ID", lambda event: event["op_id"], whole=True),
+    Column("OP_ID", lambda event: event["op_id"]),
     Column("WHAT", essence),
 )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 COLUMNS: Final = (
-    Column("ID", lambda call: call["id"], whole=True),
+    Column("ID", lambda call: call["id"]),
     Column("PLUGIN", lambda call: call["plugin"] + ("" if call["present"] else " (absent)")),
     Column("HOOK", lambda call: call["hook"]),
     Column("SYNC", lambda call: call["sync"] or NOTHING),

@@ -23,7 +23,7 @@ Answer = dict[str, Any]
 STATES: Final = ("absent", "shown", "in_doubt")
 
 COLUMNS: Final = (
-    Column("ID", lambda row: row["id"], whole=True),
+    Column("ID", lambda row: row["id"]),
     Column("NOTIFIER", lambda row: row["notifier"]),
     Column("SYNC", lambda row: row["sync"]),
     Column("WANTED", lambda row: "yes" if row["wanted"] else "no"),

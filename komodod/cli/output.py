@@ -26,6 +26,9 @@ Format: TypeAlias = Literal["table", "json", "yaml"]
 Line: TypeAlias = "str | tuple[str, str]"
 """A line for people, or several with line breaks between them; with `bold` or a colour, if it has one."""
 
+NARROWEST: Final = 24
+"""Characters of the last column of a table that there is always room for."""
+
 COLOURS: Final = {
     "ok": "green",
     "shown": "green",
@@ -46,11 +49,10 @@ COLOURS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, and the text for an item. `whole`: never folded, so that it can be copied."""
+    """A column of a table: its heading, and the text for an item."""
 
     heading: str
     get: Callable[[Any], str]
-    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +117,34 @@ def _yaml(value: Json) -> str:
     return str(yaml.safe_dump(value, sort_keys=False))  # ASCII, for the same reasons
 
 
-def _align(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+def _widths(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> list[int]:
     lines = [[column.heading for column in columns], *cells]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
-    for line in lines:
+    return [max(len(line[place]) for line in lines) for place in range(len(columns))]
+
+
+def _align(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    widths = _widths(columns, cells)
+    for line in ([column.heading for column in columns], *cells):
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def _draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    """Draw a table whose last column is folded into what is left of a line.
+
+    The others are never folded: on a narrow terminal a line that goes on below is read and copied better.
+    """
     from rich.console import Console  # noqa: PLC0415  10 ms and more that only a terminal is worth
     from rich.table import Table  # noqa: PLC0415  see above
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.heading, no_wrap=column.whole, overflow="fold")
+    *fixed, last = _widths(columns, cells)
+    console = Console(highlight=False)  # honours NO_COLOR
+    console.width = max(console.width, sum(fixed) + 2 * len(fixed) + min(last, NARROWEST))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column, width in zip(columns, [*fixed, None], strict=True):
+        table.add_column(column.heading, no_wrap=width is not None, overflow="fold", min_width=width)
     for line in cells:
         table.add_row(*(_tint(cell) for cell in line))
-    Console(highlight=False).print(table)  # honours NO_COLOR
+    console.print(table)
 
 
 def _tint(cell: str) -> Text:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 
 COLUMNS: Final = (
-    Column("INVARIANT", lambda line: line["name"], whole=True),
+    Column("INVARIANT", lambda line: line["name"]),
     Column("CHECKED", lambda line: str(line["checked"])),
     Column("FOUND", lambda line: str(line["found"])),
     Column("REPAIRED", lambda line: str(line["repaired"])),
@@ -65,6 +65,13 @@ def judge(report: Report) -> Exit:
     if report["dry_run"]:
         return Exit.DIFFERENT if any(line["found"] for line in report["invariants"]) else Exit.FINE
     return Exit.ERROR if report["braked"] else Exit.FINE
+
+
+def summarize(report: Report) -> str:
+    """Return what a pass came to, as `start: 3 found, 3 repaired`."""
+    found, repaired = (sum(line[key] for line in report["invariants"]) for key in ("found", "repaired"))
+    braked = f", braked: {listed(report['braked'])}" if report["braked"] else ""
+    return f"{report['trigger']}: {found} found, {repaired} repaired{braked}"
 
 
 def _conclude(report: Report) -> Iterator[Line]:

@@ -19,7 +19,7 @@ def registered(plugin: dict[str, Any]) -> str:
 
 
 COLUMNS: Final = (
-    Column("NAME", lambda plugin: plugin["name"], whole=True),
+    Column("NAME", lambda plugin: plugin["name"]),
     Column("STATE", lambda plugin: plugin.get("state") or NOTHING),
     Column("ORIGIN", lambda plugin: plugin.get("origin") or NOTHING),
     Column("OFFERS", registered),

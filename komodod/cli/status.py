@@ -9,6 +9,7 @@ import click
 
 from komodod.cli import options
 from komodod.cli.exits import Exit
+from komodod.cli.passes import summarize
 from komodod.cli.words import NOTHING, count, fields, instant, listed
 
 if TYPE_CHECKING:
@@ -93,6 +94,4 @@ def _numbers(counts: dict[str, int]) -> str:
 def _pass(report: Status | None) -> str:
     if report is None:
         return NOTHING
-    found = sum(line["found"] for line in report["invariants"])
-    repaired = sum(line["repaired"] for line in report["invariants"])
-    return f"{instant(report['started_at'])}, {found} found, {repaired} repaired"
+    return f"{instant(report['started_at'])}, {summarize(report)}"

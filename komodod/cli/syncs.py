@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ from komodod.cli.client import part
 from komodod.cli.labels import read_labels
 from komodod.cli.names import complete_sync
 from komodod.cli.output import COLOURS, Column, Line
-from komodod.cli.words import NOTHING, count, duration, fields, instant, listed, pairs
+from komodod.cli.words import NOTHING, count, duration, fields, instant, pairs
 from komodod.model import Origin, SyncState
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def state(sync: dict[str, Any]) -> str:
 
 
 COLUMNS: Final = (
-    Column("NAME", lambda sync: sync["name"], whole=True),
+    Column("NAME", lambda sync: sync["name"]),
     Column("STATE", state),
     Column("PENDING", lambda sync: str(sync["pending"])),
     Column("SEVERITY", lambda sync: sync["severity"]),
@@ -129,4 +130,4 @@ def diffs(stored: dict[str, Any]) -> Iterator[Line]:
 
 
 def _plain(value: Any) -> str:
-    return listed(map(str, value)) if isinstance(value, list) else str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

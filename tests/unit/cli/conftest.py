@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import socketserver
 import subprocess
@@ -260,6 +261,12 @@ def _converse(master: int, typed: list[tuple[str, str]]) -> str:
             os.write(master, last.encode())
     assert not typed, f"never saw {typed[0][0]!r} in {seen!r}"
     return seen
+
+
+@pytest.fixture
+def plain() -> Callable[[str], str]:
+    """Take the colours out of what a terminal got."""
+    return lambda text: re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
 
 
 # --- what the API answers --------------------------------------------------------------------------------------------

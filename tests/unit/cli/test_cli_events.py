@@ -36,6 +36,26 @@ def test_an_event_is_told_with_its_reason_and_data(komodod: Any, daemon: Any, ma
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"trigger": "start", "braked": [], "invariants": [{"found": 3, "repaired": 2}]}, "start: 3 found, 2 repaired"),
+        (
+            {"changed": {"routes": "changed", "syncs": {"delete": ["a", "b"]}}, "restart_needed": []},
+            "routes=changed delete=a,b",
+        ),
+    ],
+)
+def test_data_that_nests_is_told_in_a_line(komodod: Any, daemon: Any, make: Any, data: Any, said: str) -> None:
+    daemon.answers["GET /events"] = make.page(make.event(1, data=data))
+    assert komodod("event", "list").out.splitlines()[1].endswith(f"  {said}")
+
+
+def test_an_event_about_alerts_tells_which(komodod: Any, daemon: Any, make: Any) -> None:
+    daemon.answers["GET /events"] = make.page(make.event(1, "alert_opened", alerts=[make.alert()]))
+    assert komodod("event", "list").out.splitlines()[1].endswith("  pending: 3 changes pending")
+
+
 def test_programs_get_all_events_from_the_first(komodod: Any, daemon: Any, make: Any) -> None:
     daemon.answers["GET /events"] = [make.page(make.event(1), after="1"), make.page(make.event(2))]
     result = komodod("event", "list", "-o", "json", "--kind", "sync_created", "--kind", "sync_deleted", "--sync", "w*")

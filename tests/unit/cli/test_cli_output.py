@@ -107,6 +107,16 @@ def test_ids_are_whole_on_a_narrow_terminal(terminal: Any, daemon: Any, make: An
     assert long in terminal("notification", "list", COLUMNS="80").out
 
 
+def test_only_the_last_column_is_folded_on_a_narrow_terminal(terminal: Any, plain: Any, daemon: Any, make: Any) -> None:
+    daemon.answers["GET /alerts"] = make.page(make.alert(summary="x" * 30))
+    lines = plain(terminal("alert", "list", COLUMNS="40").out).splitlines()
+    assert [line.split() for line in lines] == [
+        ["ID", "SYNC", "KIND", "SEVERITY", "OPENED", "SUMMARY"],
+        ["a1", "website", "pending", "warning", "2026-01-02", "04:04:05+01:00", "x" * 24],
+        ["x" * 6],
+    ]
+
+
 def test_json_has_no_colours_on_a_terminal(terminal: Any, daemon: Any, make: Any) -> None:
     daemon.answers["GET /syncs"] = make.page(make.pending())
     assert json.loads(terminal("sync", "list", "-o", "json").out) == [make.pending()]

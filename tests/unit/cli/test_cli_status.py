@@ -27,7 +27,7 @@ def test_a_daemon_in_good_health_is_told_at_a_glance(komodod: Any, daemon: Any, 
         "open alerts    1 pending",
         "notifications  1 shown",
         "hook calls     -",
-        "last pass      2026-01-02 04:04:05+01:00, 0 found, 0 repaired",
+        "last pass      2026-01-02 04:04:05+01:00, hand: 0 found, 0 repaired",
         "notifier       ops (webhook): says resolved",
     ]
 
