@@ -130,12 +130,13 @@ def _settings(parts: Parts, registry: Registry, environ: Mapping[str, str], prob
     notifiers = [declared for node in items["notifiers"] if (declared := declare_notifier(node, around))]
     routes = [route for node in items["routes"] if (route := declare_route(node, around))]
     syncs = _syncs(items["syncs"], parts.state_dir, around)
-    if not configuration or not storage:
+    socket = _socket(configuration, parts, environ, problems) if configuration else None
+    if configuration is None or storage is None or socket is None:
         return None
     return Settings(
         files=parts.files,
         state_dir=parts.state_dir,
-        socket=_socket(configuration, parts, environ, problems),
+        socket=socket,
         storage=storage,
         api=configuration.api,
         log=configuration.log,

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from komodod.redaction import one_line
 from komodod.settings.nodes import Map, Node, Problems, Scalar, Seq, describe, is_null, plain
-from komodod.settings.wording import join, say, unknown_key
+from komodod.settings.wording import blame, join, say, unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,8 +25,7 @@ def check(model: type[M], node: Map, problems: Problems, context: Mapping[str, A
     except ValidationError as error:
         details = error.errors(include_url=False)
     except Exception as error:  # noqa: BLE001  a plugin's validator may raise anything; it is the plugin that is wrong
-        told = one_line(f"{type(error).__name__}: {error}", 300)
-        problems.at(node, f"cannot be checked: {model.__module__}.{model.__qualname__} raised {told}")
+        problems.at(node, f"cannot be checked: {model.__module__}.{model.__qualname__} raised {blame(error)}")
         return None
     found = _again(model, node, details, context)
     if isinstance(found, model):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
@@ -65,6 +67,13 @@ def join(messages: Collection[str]) -> str:
     if len({(between, found) for _, between, found in parts}) == 1:
         return " or ".join(needed for needed, _, _ in parts) + parts[0][1] + parts[0][2]
     return "; or ".join(messages)
+
+
+def blame(error: Exception) -> str:
+    """Return what a plugin raised and where; not its message, which may hold the secret that it stumbled over."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{where}"
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -119,6 +119,10 @@ FaultyConfig.__module__ = "somebody"
 class Faulty(Looking):
     Config = FaultyConfig
 
+    @classmethod
+    def targets(cls, config: BaseModel) -> Sequence[Path]:
+        raise LookupError(f"{config} writes nowhere")
+
 
 class Silent(Notifier):
     Config: ClassVar[type[BaseModel]] = Part

@@ -27,7 +27,8 @@ def test_a_mistake_is_told_at_its_place_and_nothing_else_is(path: Path, registry
     with pytest.raises(ConfigError) as caught:
         load(path, registry, {"HOME": "/home/ada"})
     told = [f"{problem.line}:{problem.column}: {problem.message}" for problem in caught.value.problems]
-    assert [line.replace(str(CONFIGS), "HERE") for line in told] == expected(path)
+    told = [re.sub(r"\w+\.py:\d+", "PLACE", line.replace(str(CONFIGS), "HERE")) for line in told]
+    assert told == expected(path)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
