@@ -195,9 +195,7 @@ def _source(body: Map, around: Surroundings) -> tuple[dict[str, Any], Sequence[P
     try:
         return _stored(head.type, config, body, around.problems), around.registry.sources[head.type].targets(config)
     except Exception as error:  # noqa: BLE001  the plugin's code; it is the plugin that is wrong
-        around.problems.at(
-            body, f"source type {head.type!r} failed: {type(error).__name__}: {one_line(str(error), 300)}"
-        )
+        around.problems.at(body, f"cannot be told where it writes: source type {head.type!r} raised {blame(error)}")
         return None
 
 
