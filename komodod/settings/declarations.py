@@ -18,7 +18,7 @@ from komodod.settings.nodes import Map, Node, Problems, Scalar, base_of, only, w
 from komodod.settings.registry import Registry
 from komodod.settings.validation import check, locate, mapping, validation_context
 from komodod.settings.values import DeclaredNotifier, DeclaredStorage, DeclaredSync
-from komodod.settings.wording import unknown
+from komodod.settings.wording import blame, unknown
 
 if TYPE_CHECKING:
     from komodod.settings.registry import Registry
