@@ -400,7 +400,7 @@ def test_an_apply_is_waited_for_until_its_result_was_looked_at(api: Play) -> Non
         waiting = asyncio.create_task(stage.ask("POST", "/syncs/web/apply", params={"wait": "20", "force": "true"}))
         await asked(stage)
         applied = await stage.apply(sync)
-        assert not waiting.done()
+        assert not syncs.seen(applied, applied.requests)
         await stage.look(applied)
         answer = await waiting
         assert (answer.status, answer.body["done"], answer.body["sync"]["state"]) == (200, True, "ok")
