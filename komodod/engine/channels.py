@@ -4,47 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from komodod.notifier import Notifier
+
+
+PARKED: Final = 3600.0
+"""Seconds between two looks of a notification at whether its notifier is still parked."""
+
+SHORTEST: Final = 0.1
+"""The shortest wait in seconds: two clocks are compared here, and neither may be asked again and again."""
+
+CROWDED: Final = 1.0
+"""Seconds until a notification that found no room looks again."""
 
 
 @dataclass(slots=True)
 class Channel:
     """One notifier and the state of the way to it; nothing of this needs to survive a restart.
 
-    `parked` says why nothing is sent any more (410) until a reload; `paused_until` (store's clock) and `failures` keep
-    a channel that does not answer from being hammered by every notification it has.
+    `parked` says why nothing is sent any more (410) until a reload; `paused_until` (monotonic seconds, so that a wall
+    clock that is set does not matter) and `failures` keep a channel that does not answer from being hammered by every
+    notification it has.
     """
 
     name: str
     type: str
     notifier: Notifier
     parked: str | None = None
-    paused_until: datetime | None = None
+    paused_until: float = 0.0
     failures: int = 0
     in_flight: int = 0
 
-    def barred(self, now: datetime, most: int) -> tuple[datetime, str] | None:
-        """Say until when nothing can be sent, and why; None if it can."""
+    def barred(self, monotonic: float, most: int) -> tuple[float, str] | None:
+        """Say for how many seconds nothing can be sent, and why; None if it can."""
         if self.parked is not None:
-            return now + timedelta(hours=1), f"the notifier is parked: {self.parked}"
-        if self.paused_until is not None and self.paused_until > now:
-            return self.paused_until, "the channel does not answer, or asked to wait"
+            return PARKED, f"the notifier is parked: {self.parked}"
+        if self.paused_until > monotonic:
+            return max(SHORTEST, self.paused_until - monotonic), "the channel does not answer, or asked to wait"
         if self.failures and self.in_flight:
-            return now + timedelta(seconds=1), "the channel did not answer last time; one message at a time"
+            return CROWDED, "the channel did not answer last time; one message at a time"
         if self.in_flight >= most:
-            return now + timedelta(seconds=1), "the channel is slow, and has its share of messages under way"
+            return CROWDED, "the channel is slow, and has its share of messages under way"
         return None
 
     def worked(self) -> None:
         """Note that the channel answered."""
-        self.failures, self.paused_until = 0, None
+        self.failures, self.paused_until = 0, 0.0
 
-    def failed(self, until: datetime) -> None:
-        """Note that it did not; nothing is sent before `until`."""
+    def failed(self, until: float) -> None:
+        """Note that it did not; nothing is sent before `until` (monotonic seconds)."""
         self.failures += 1
         self.paused_until = until
 

@@ -67,7 +67,8 @@ class Checker:
         whole = await self._world.storage.load_aggregate(claim.row.id)
         try:
             if whole is not None and whole.sync.generation == claim.row.generation:
-                await self._world.storage.commit(decide(whole))
+                # The row as claimed: a wish that came while we looked was not carried out by this look.
+                await self._world.storage.commit(decide(replace(whole, sync=claim.row)))
                 return
         except Conflict:
             pass  # overtaken between the look at the row and the commit: the same as before it

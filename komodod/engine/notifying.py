@@ -58,8 +58,9 @@ class Speaker:
     async def _take(self, step: _Step, channel: Channel, members: Members) -> None:
         row, token, now = step.row, step.token, step.now()
         decision = decide(row, members, channel.notifier.traits, now, self._new_key)
-        if isinstance(decision, Say | Search) and (bar := channel.barred(now, self._share)) is not None:
-            decision = Wait(*bar)
+        bar = channel.barred(self._world.clock.monotonic(), self._share)
+        if isinstance(decision, Say | Search) and bar is not None:
+            decision = Wait(now + timedelta(seconds=bar[0]), bar[1])
         match decision:
             case Say():
                 await self._say(step, channel, decision)
@@ -114,7 +115,8 @@ class Speaker:
         if isinstance(error, TemporaryError):
             doubtful = error.doubtful
             retry_at = self._retry_at(now, row.attempts, error.retry_after)
-            channel.failed(self._retry_at(now, channel.failures + 1, error.retry_after))
+            pause = self._wait(channel.failures + 1, error.retry_after)
+            channel.failed(self._world.clock.monotonic() + pause)
             batch = outcomes.unanswered(row, say, step.token, retry_at, words, doubtful=doubtful)
         elif isinstance(error, PermanentError) or row.attempts >= self._world.rules.attempts:
             batch = outcomes.refused(row, say, step.token, words, doubtful=doubtful)
@@ -151,9 +153,12 @@ class Speaker:
             await step.commit(outcomes.found(row, step.token, doubt, receipt, step.now()))
 
     def _retry_at(self, now: datetime, attempts: int, retry_after: float | None) -> datetime:
-        """Return the next moment to try: what the far side asked for, or full jitter under a capped doubling."""
-        wait = self._world.act(ACTOR).backoff(max(attempts, 1)) if retry_after is None else retry_after
-        return now + timedelta(seconds=wait)
+        """Return the next moment to try."""
+        return now + timedelta(seconds=self._wait(attempts, retry_after))
+
+    def _wait(self, attempts: int, retry_after: float | None) -> float:
+        """Return seconds to wait: what the far side asked for, or full jitter under a capped doubling."""
+        return self._world.act(ACTOR).backoff(max(attempts, 1)) if retry_after is None else retry_after
 
 
 class _Step:

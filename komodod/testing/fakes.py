@@ -252,7 +252,8 @@ class FakePlugins:
         await self.gate()
         await asyncio.sleep(self.seconds)
         if plugin in self.faults:
-            raise self.faults[plugin]
+            fault = self.faults[plugin]()
+            raise fault
         self.told.append((plugin, event))
         await self.gate()
 
