@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
@@ -108,7 +108,7 @@ class CommitOrigin:
     def link(self, path: str) -> str:
         return os.fsdecode(b"".join(self.read(path)))
 
-    def read(self, path: str) -> Iterator[bytes]:
+    def read(self, path: str) -> Generator[bytes, None, None]:
         """Give the content of a blob.
 
         Raises:

@@ -152,6 +152,17 @@ def test_a_report_that_does_not_fit_is_not_half_believed(look: Any) -> None:
     assert change.kind == "output"
 
 
+def test_a_report_that_goes_on_beyond_what_was_read_is_not_believed(look: Any) -> None:
+    (change,) = look(report(VM) + "printf '%2000s' ' '; echo but wait; exit 2", max_output=1024).changes
+    assert change.kind == "output"
+
+
+def test_half_a_secret_at_the_end_of_what_was_read_is_left_out(look: Any) -> None:
+    script = 'echo Plan; printf "%01000d" 0; echo "$TOKEN$TOKEN$TOKEN"; exit 2'
+    (change,) = look(script, max_output=1024, env={"TOKEN": "abcdefghijklmnop"}).changes
+    assert change.diff == "Plan\n… the rest is left out"
+
+
 def test_binary_output_becomes_text_that_any_store_takes(look: Any) -> None:
     (change,) = look("printf 'a\\000b\\377\\nmore'; exit 2").changes
     assert change.diff == "a\ufffdb\ufffd\nmore"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import fcntl
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -249,6 +250,20 @@ def test_the_target_is_tidied_even_if_the_token_is_gone(remote: Any, tmp_path: P
     (remote.target / f".komodod-{SYNC_ID[:8]}-0123456789abcdef.tmp").write_text("torn")
     end(remote, {"type": "git", **remote.config(token_file=str(tmp_path / "gone"))})
     assert remote.paths() == []
+
+
+def test_a_lock_whose_file_was_removed_while_it_was_waited_for_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flock = tmp_path / "x.lock", fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        path.unlink()  # its holder is done, and removes it before it lets go
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert take_file(path) is None
+    assert not path.exists()
 
 
 # --- the pass

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import stat
@@ -10,7 +11,10 @@ import pytest
 
 from komodod.errors import SourceError
 from komodod.testing.sources import source_context, validate
-from komodod_git import GitSource
+from komodod.tree import Patterns, Stop
+from komodod_git import GitConfig, GitSource
+from komodod_git.commands import Access, Git, GitError
+from komodod_git.origin import CommitOrigin, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +166,12 @@ def test_a_shallow_repository_is_read(remote: Any, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", "--bare", "--depth=1", url, tmp_path / "shallow"], check=True)
     remote.apply(url=str(tmp_path / "shallow"))
     assert (remote.target / "a").read_text() == "1"
+    for text in "234":
+        remote.commit({"a": text})
+    fetch = ["git", "fetch", "--quiet", "--depth=1", url, "+main:main"]
+    subprocess.run(fetch, cwd=tmp_path / "shallow", check=True)
+    remote.apply(url=str(tmp_path / "shallow"))
+    assert (remote.target / "a").read_text() == "4"
 
 
 def test_a_file_url_is_read(remote: Any) -> None:
@@ -215,6 +225,51 @@ def test_an_unchanged_branch_costs_no_fetch(remote: Any, tmp_path: Path, monkeyp
     remote.commit({"a": "new"})
     assert remote.told() == ["update file a"]
     assert " fetch " in log.read_text()
+
+
+def test_the_configuration_of_a_user_does_not_count(
+    remote: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".gitconfig").write_text(f'[url "/nowhere"]\n insteadOf = {remote.place}\n')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(remote.told()) == 3
+
+
+def test_hooks_do_not_run(remote: Any, tmp_path: Path) -> None:
+    remote.observe()
+    hook = remote.clone / "hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    remote.commit({"a": "new\n"})
+    remote.apply()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("address", ["ext::sh -c 'touch ran'", "ftp://127.0.0.1:1/x"])
+def test_git_itself_is_told_which_transports_it_may_use(remote: Any, tmp_path: Path, address: str) -> None:
+    config = validate(GitSource, remote.config())
+    assert isinstance(config, GitConfig)
+    git = Git(Access.build(config, None), tmp_path)
+    with pytest.raises(GitError) as caught:
+        asyncio.run(git.run("ls-remote", address))
+    assert "not allowed" in caught.value.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_content_that_was_read_in_part_does_not_spoil_the_next(remote: Any) -> None:
+    remote.commit({"large": "x" * 3_000_000})
+    remote.observe()
+    config = validate(GitSource, remote.config())
+    assert isinstance(config, GitConfig)
+    git = Git(Access.build(config, None), remote.state, remote.clone)
+    commit = remote.git("rev-parse", "HEAD")
+    listed = asyncio.run(git.run("ls-tree", "-r", "-t", "-l", "-z", commit))
+    with CommitOrigin.open(git, commit, parse(listed, Patterns()).entries, Stop()) as origin:
+        pieces = origin.read("large")
+        next(pieces)
+        pieces.close()
+        assert b"".join(origin.read("a")) == b"one\n"
 
 
 def test_a_machine_without_git_is_told_so(remote: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
