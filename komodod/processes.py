@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-GRACE: Final = 5.0
-"""Seconds between SIGTERM and SIGKILL."""
+GRACE: Final = 3.0
+"""Seconds between SIGTERM and SIGKILL; less than a cancelled source is waited for (`komodod.guard`)."""
 
 LINGER: Final = 1.0
 """Seconds that a command's children may hold its output open after it has ended."""
