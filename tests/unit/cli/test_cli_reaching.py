@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def test_a_queue_that_is_full_is_waited_for_and_then_told_apart(
         result = komodod("status", "--socket", str(short / "frozen.sock"))
     assert result.code == 3
     assert "takes no callers" in result.err
+
+
+def test_a_place_in_a_full_queue_is_waited_for(komodod: Any, short: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(str(short / "busy.sock"))
+        busy.listen(0)
+        first.connect(str(short / "busy.sock"))
+        relief = threading.Timer(0.2, lambda: [busy.accept()[0].close() for _ in range(2)])
+        relief.start()
+        result = komodod("status", "--socket", str(short / "busy.sock"))
+        relief.join()
+    assert "went away before it had answered" in result.err
 
 
 def test_a_missing_right_names_the_group(daemon: Any) -> None:

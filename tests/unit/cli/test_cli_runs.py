@@ -137,6 +137,13 @@ def test_an_apply_that_failed_says_why_even_if_the_check_after_it_forgot(
     assert "the apply of sync 'website' failed: no permission for /srv/www" in result.out
 
 
+def test_an_apply_that_failed_is_an_error_even_if_all_is_in_step_after_it(
+    komodod: Any, make: Any, applying: Any
+) -> None:
+    applying("apply_failed", make.sync(checked_at=LATER), reason="the last step failed")
+    assert komodod("sync", "apply", "website").code == 2
+
+
 def test_an_apply_that_an_edit_overtook_is_an_error(komodod: Any, make: Any, applying: Any) -> None:
     applying("apply_discarded", make.pending(), reason="applied: done")
     result = komodod("sync", "apply", "website")
