@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def copy(source: Path, target: Path, timeout: float) -> None:
-    """Write a consistent copy, under another epoch and without leases, to a file that does not exist yet.
+    """Write a consistent copy, under another epoch, to a file that does not exist yet.
 
     It is complete and on disk when it gets its name; until then the name stands for an empty file.
 
@@ -59,9 +59,8 @@ def _fill(source: Path, part: Path, timeout: float) -> None:
         reader, writer = connect_reader(source, timeout), connect_writer(part, timeout)
         try:
             reader.backup(writer)
-            writer.executescript("PRAGMA journal_mode = DELETE; BEGIN; DELETE FROM leases;")
             writer.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (new_epoch(),))
-            writer.execute("COMMIT")
+            writer.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file, or an error
         finally:
             reader.close()
             writer.close()

@@ -7,13 +7,12 @@ whatever has a structure is JSON.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from operator import attrgetter
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args, get_type_hints
 
 from komodod import codec
 from komodod.model import Alert, Changes, Doubt, Event, HookCall, Notification, Sync
@@ -93,8 +92,6 @@ def _writer(hint: Any) -> Convert:
         return stamp
     if isinstance(hint, type) and issubclass(hint, Enum):
         return attrgetter("value")
-    if get_origin(hint) is frozenset:
-        return lambda field: json.dumps(sorted(field), separators=(",", ":"))
     return lambda field: codec.encode(hint, field)
 
 

@@ -202,6 +202,7 @@ def test_an_unprivileged_user_with_a_directory_of_its_own_needs_no_more(shared: 
 
 
 def test_a_second_daemon_is_refused_by_the_pid_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "komodod.db.lock").write_text("99999999 was killed and left this\n")
     first = start("hold", tmp_path)
     pid = listen(first)["pid"]
     assert f"komodod.db is in use by another komodod (pid {pid}); stop that one" in refusal(tmp_path)
@@ -210,8 +211,9 @@ def test_a_second_daemon_is_refused_by_the_pid_of_the_first(tmp_path: Path) -> N
 
 
 def test_two_names_of_one_database_have_one_lock(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "alias").symlink_to(tmp_path / "real")
+    for name in ("real", "alias"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "alias" / "komodod.db").symlink_to(tmp_path / "real" / "komodod.db")
     first = start("hold", tmp_path / "real")
     listen(first)
     assert "is in use by another komodod" in refusal(tmp_path / "alias")

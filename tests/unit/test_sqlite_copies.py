@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sqlite3
 import stat
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,6 +83,8 @@ def test_a_backup_is_one_file_for_its_owner_alone(tmp_path: Path) -> None:
     (tmp_path / "to").mkdir()
     asyncio.run(scenario())
     assert modes(tmp_path / "to") == {"b.db": 0o600}
+    with closing(sqlite3.connect(tmp_path / "to" / "b.db")) as shell:
+        assert shell.execute("PRAGMA journal_mode").fetchone() == ("delete",)
 
 
 def test_the_database_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -164,6 +168,17 @@ def test_a_store_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
             assert await dump(old) == before | {"leases": []}
 
     asyncio.run(scenario())
+
+
+def test_a_closed_store_leaves_one_file_and_the_lock(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path / "a.db") as store:
+            await furnish(store)
+            await dump(store)
+
+    asyncio.run(scenario())
+    assert sorted(modes(tmp_path)) == ["a.db", "a.db.lock"]
+    assert not any(thread.name.startswith("komodod-sqlite") for thread in threading.enumerate())
 
 
 def test_a_store_that_is_closed_has_no_answers(tmp_path: Path) -> None:

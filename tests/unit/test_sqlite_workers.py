@@ -138,6 +138,7 @@ def test_a_commit_that_fails_fails_all_of_its_group_and_nothing_later(tmp_path: 
             outcomes = await asyncio.gather(*jobs, return_exceptions=True)
             assert [type(outcome) for outcome in outcomes] == [StorageError] * 3
             assert "FOREIGN KEY constraint failed" in str(outcomes[0])
+            assert bench.said[-1] == "ROLLBACK"  # so that nobody waits for a lock that serves no one
             assert await bench.insert(3) == 1
             assert await bench.rows() == [3]
 

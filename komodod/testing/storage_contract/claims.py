@@ -254,6 +254,13 @@ class NextDue(Bench):
         assert (await on.storage.next_due(("git", "gone"))).hook_calls == after(0)
 
     @scenario
+    async def test_a_leased_call_that_is_done_is_not_due_again(self, on: Stage) -> None:
+        await on.commit(*owed())
+        await _duties(on)
+        await on.commit(PutHookCall(call(event(), state=HookCallState.DONE)))
+        assert (await on.storage.next_due(PLUGINS)).hook_calls is None
+
+    @scenario
     async def test_what_is_claimable_now_is_never_announced_for_later(self, on: Stage) -> None:
         await on.commit(*pending(), RequestCheck(sync().id), *owed())
         for seconds in (0, 10, 10, 10, 10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from komodod.model import Aggregate, AlertKind, Event, Shown
@@ -139,7 +140,8 @@ class Invariants(Bench):
 
     @scenario
     async def test_a_notification_that_is_looked_at_later_or_given_up_is_no_breach(self, on: Stage) -> None:
-        for name, fields in (("due", {"due_at": on.now}), ("dead", {"dead": 1}), ("stranded", {"stranded": True})):
+        later = on.now + timedelta(hours=1)
+        for name, fields in (("due", {"due_at": later}), ("dead", {"dead": 1}), ("stranded", {"stranded": True})):
             await _settle(on, name, state=Shown.ABSENT, **fields)
         leased = await _settle(on, "leased")
         await on.commit(MarkDirty(leased))
