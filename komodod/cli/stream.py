@@ -42,25 +42,27 @@ def follow(
         client: the daemon.
         query: which events.
         cursor: the last one that is known.
-        lost: told once each time that the connection is lost.
+        lost: told once of each outage.
         pause: waits so many seconds.
 
     Raises:
         AnswerError: the daemon does not give the stream.
         UnreachableError: it could not be reached even once.
     """
-    last, connected = str(cursor), False
+    last, began, told = str(cursor), False, False
     while True:
         try:
             for message in connect(client, query, last):
-                connected = True
+                began, told = True, False
                 if message is not None:
                     last = message.cursor
                     yield json.loads(message.data)
         except UnreachableError as error:
-            if not connected and last == str(cursor):
+            if not began:
                 raise
-            lost(error)
+            if not told:
+                lost(error)
+            told = True
         pause(DISTANCE)
 
 

@@ -74,12 +74,12 @@ def test_programs_get_all_events_from_the_first(komodod: Any, daemon: Any, make:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Following does not wait; the third loss is Ctrl-C."""
+    """Following does not wait; the fourth loss is Ctrl-C."""
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
         pauses.append(seconds)
-        if len(pauses) == 3:
+        if len(pauses) == 4:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(stream.follow, "__defaults__", (pause,))
@@ -94,9 +94,9 @@ def test_following_goes_on_from_the_past_without_a_gap_or_a_repetition(
     daemon.answers["GET /events/stream"] = [raw(sent(make.event(3))), raw(sent(make.event(4)))]
     result = komodod("event", "list", "--follow", "-o", "json")
     assert result.code == 130
-    assert [json.loads(line)["cursor"] for line in result.out.splitlines()] == [1, 2, 3, 4, 4]
-    assert [request.headers.get("Last-Event-ID") for request in daemon.asked] == [None, None, "2", "3", "4"]
-    assert impatient == [1.0, 1.0, 1.0]
+    assert [json.loads(line)["cursor"] for line in result.out.splitlines()] == [1, 2, 3, 4, 4, 4]
+    assert [request.headers.get("Last-Event-ID") for request in daemon.asked] == [None, None, "2", "3", "4", "4"]
+    assert impatient == [1.0] * 4
 
 
 def test_followed_events_are_lines_for_people(komodod: Any, daemon: Any, make: Any, raw: Any, impatient: Any) -> None:
@@ -115,15 +115,19 @@ def test_followed_events_are_documents_in_yaml(komodod: Any, daemon: Any, make: 
     assert komodod("event", "list", "--follow", "-o", "yaml").out.startswith("---\nid: e1\ncursor: 1\n")
 
 
-def test_a_connection_that_is_lost_is_made_again(
+def test_a_connection_that_is_lost_is_made_again_and_each_outage_told_once(
     komodod: Any, daemon: Any, make: Any, raw: Any, impatient: list[float]
 ) -> None:
     daemon.answers["GET /events"] = make.page()
-    daemon.answers["GET /events/stream"] = [raw(sent(make.event(1))), raw(b"", head=False), raw(sent(make.event(2)))]
+    daemon.answers["GET /events/stream"] = [
+        raw(sent(make.event(1))),
+        *[raw(b"", head=False)] * 2,
+        raw(sent(make.event(2))),
+    ]
     result = komodod("event", "list", "--follow", "-o", "json")
     assert [json.loads(line)["cursor"] for line in result.out.splitlines()] == [1, 2]
     assert result.err.count("trying to connect again") == 1
-    assert len(impatient) == 3
+    assert len(impatient) == 4
 
 
 def test_a_daemon_that_never_gave_the_stream_is_not_followed(daemon: Any, raw: Any) -> None:

@@ -64,8 +64,14 @@ def test_a_place_in_a_full_queue_is_waited_for(komodod: Any, short: Path) -> Non
     with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
         busy.bind(str(short / "busy.sock"))
         busy.listen(0)
+        busy.settimeout(10)
         first.connect(str(short / "busy.sock"))
-        relief = threading.Timer(0.2, lambda: [busy.accept()[0].close() for _ in range(2)])
+
+        def take() -> None:
+            for _ in range(2):
+                busy.accept()[0].close()
+
+        relief = threading.Timer(0.2, take)
         relief.start()
         result = komodod("status", "--socket", str(short / "busy.sock"))
         relief.join()
