@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,14 +19,20 @@ from komodod.engine import syncs
 from komodod.errors import NotFoundError
 from komodod.model import ApplyMode, Sync
 from komodod.notifier import ReceiptClass
-from komodod.storage import AlertFilter, NotificationFilter
-from komodod.testing import run
-from komodod.testing.fakes import Outside, Place, change
-from komodod.testing.processes import Simulation
+from komodod.storage import AlertFilter, NotificationFilter, Storage
+from komodod.testing import SimulatedClock, run
+from komodod.testing import outside as outside_the_loop
+from komodod.testing.fakes import Outside, Place, change, fake_context
+from komodod.testing.processes import Process, Simulation
+from komodod.testing.watched import watched
+from komodod_sqlite import SqliteConfig, SqliteStorage
 
 RACES = int(os.environ.get("KOMODOD_RACES", "10000"))
 BATCH = 20
 """Syncs raced in one simulation."""
+
+
+MakeStore = Callable[[SimulatedClock], Awaitable[Storage]]
 
 
 def _fate(rng: random.Random, trouble: float) -> Callable[[], str]:
@@ -59,8 +66,8 @@ async def _meddle(world: Simulation, sync: Sync) -> None:
     await world.delete(sync, process)
 
 
-async def _do(process: object, deed: str, sync: Sync) -> None:
-    world = process.world  # type: ignore[attr-defined]  # a simulated process
+async def _do(process: Process, deed: str, sync: Sync) -> None:
+    world = process.world
     act = world.act("tester")
     found = await world.storage.get_sync(sync.id)
     assert found is not None
@@ -77,9 +84,13 @@ async def _do(process: object, deed: str, sync: Sync) -> None:
             pass
 
 
-async def _race(seed: int, receipt_class: ReceiptClass, trouble: float, kills: int) -> None:
-    outside = Outside(receipt_class=receipt_class)
-    world = Simulation(seed, outsides={"channel": outside}, hooks={"on_sync_deleted": ("cleaner", "auditor")})
+async def _race(
+    seed: int, receipt_class: ReceiptClass, trouble: float, kills: int, make_store: MakeStore | None = None
+) -> None:
+    outside, clock = Outside(receipt_class=receipt_class), SimulatedClock()
+    store = None if make_store is None else watched(await make_store(clock))
+    listening = {"on_sync_deleted": ("cleaner", "auditor")}
+    world = Simulation(seed, outsides={"channel": outside}, hooks=listening, store=store, clock=clock)
     outside.rng, outside.fate = world.rng, _fate(world.rng, trouble)
     process = world.start()
     created = []
@@ -101,6 +112,7 @@ async def _race(seed: int, receipt_class: ReceiptClass, trouble: float, kills: i
     await world.rest()
     await _check(world, created, outside)
     await world.stop()
+    await world.store.close()
 
 
 async def _check(world: Simulation, created: list[Sync], outside: Outside) -> None:
@@ -134,3 +146,18 @@ def test_a_delete_at_any_moment_leaves_nothing_behind(receipt_class: ReceiptClas
         except BaseException as error:
             error.add_note(f"seed {seed}")
             raise
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("receipt_class", "trouble", "kills"), CASES[:3])
+def test_the_same_holds_on_sqlite(tmp_path: Path, receipt_class: ReceiptClass, trouble: float, kills: int) -> None:
+    for seed in range(RACES // 20 // BATCH // 3 + 1):
+
+        async def make(clock: SimulatedClock, seed: int = seed) -> Storage:
+            config = SqliteConfig(path=tmp_path / f"{seed}.db")
+            store = SqliteStorage(config, fake_context("store", clock, tmp_path))
+            with outside_the_loop():
+                await store.open()
+            return store
+
+        run(_race(seed, receipt_class, trouble, kills, make))
