@@ -85,7 +85,7 @@ class Daemon:
 
     def spawn(self) -> Self:
         """Start the process and return at once."""
-        command = [KOMODOD, "run", "--config", str(self.config)]
+        command = [str(KOMODOD), "run", "--config", str(self.config)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=self.environ)
         self.log = Log(self.process.stderr)
         return self

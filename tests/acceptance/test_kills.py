@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,8 @@ import pytest
 from komodod.testing.sink import Fault
 
 if TYPE_CHECKING:
-    from conftest import Daemon
-
     from komodod.testing.sink import Sink
+    from tests.acceptance.conftest import Daemon
 
 ROUNDS = 12
 
@@ -53,6 +53,10 @@ def sections(daemon: Daemon, sink: Sink) -> dict[str, Any]:
 def create(daemon: Daemon, site: Path, name: str) -> None:
     target = daemon.directory / name
     daemon.cli("sync", "create", name, "--source", "directory", "--set", f"from={site}", "--set", f"to={target}")
+
+
+def shows(name: str, sink: Sink) -> bool:
+    return any(name in data["title"] for data in sink.standing().values())
 
 
 def rows(daemon: Daemon, query: str) -> list[tuple[Any, ...]]:
@@ -124,7 +128,7 @@ def test_kills_at_random_times_lose_no_acknowledged_delete_and_leave_no_orphan(
         name = f"web-{number}"
         create(daemon, site, name)
         if rng.random() < 0.7:
-            sink.wait(lambda sink, name=name: any(name in data["title"] for data in sink.standing().values()))
+            sink.wait(partial(shows, name))
         with ThreadPoolExecutor(1) as pool:
             deleting = pool.submit(daemon.run, "sync", "delete", name, "--yes")
             wait([deleting], timeout=rng.uniform(0.0, 0.6))

