@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -63,6 +62,8 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
         complain(error)
         return next((code for kind, code in CODES.items() if isinstance(error, kind)), Exit.ERROR)
     except Exception as error:  # noqa: BLE001  the top of the process
+        import traceback  # noqa: PLC0415  7 ms that should never be needed
+
         traceback.print_exc()
         complain(f"this is a fault of komodod's: {error!r}")
         return Exit.ERROR

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from komodod.cli import options
+from komodod.cli import choices, options
 from komodod.cli.client import part
 from komodod.cli.labels import read_labels
 from komodod.cli.output import COLOURS, Column, Line
 from komodod.cli.words import NOTHING, fields, instant, pairs
-from komodod.model import AlertKind, Severity
 
 if TYPE_CHECKING:
     from komodod.cli.session import Session
@@ -38,8 +37,8 @@ COLUMNS: Final = (
 @options.command("list", "komodod alert list --severity critical")
 @click.option("--all", is_flag=True, help="The resolved ones too.")
 @click.option("--sync", metavar="GLOB", help="Of syncs with names like this, deleted ones too.")
-@click.option("--kind", type=click.Choice([str(kind) for kind in AlertKind]), help="Of this kind.")
-@click.option("--severity", type=click.Choice([str(severity) for severity in Severity]), help="As loud as this.")
+@click.option("--kind", type=click.Choice(choices.ALERT_KINDS), help="Of this kind.")
+@click.option("--severity", type=click.Choice(choices.SEVERITIES), help="As loud as this.")
 @click.option("--label", metavar="KEY=VALUE", multiple=True, help="With this label; all of several.")
 @options.limit
 @options.client

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from komodod.cli import choices
 from komodod.cli.labels import read_labels, read_settings
 from komodod.cli.words import duration
 from komodod.errors import ConfigError, UsageError
-from komodod.model import ApplyMode, DiffMode, Severity
 
 if TYPE_CHECKING:
     from komodod.cli.options import Body
@@ -40,10 +40,6 @@ def spec_options(function: Body) -> Body:
     return function
 
 
-def _choice(values: type[ApplyMode | DiffMode | Severity]) -> click.Choice[str]:
-    return click.Choice([str(value) for value in values])
-
-
 _OPTIONS: Final = (
     click.option("--source", metavar="TYPE", help="How it is looked at: directory, git, command, or a plugin's."),
     click.option(
@@ -57,12 +53,14 @@ _OPTIONS: Final = (
     click.option("--every", metavar="DURATION", help="The time between two checks: 90s, 5m, 1h30m."),
     click.option("--cron", metavar="CRON", help="Instead of --every: five fields of cron."),
     click.option("--timezone", metavar="ZONE", help="The time zone of --cron."),
-    click.option("--apply", type=_choice(ApplyMode), help="Who brings it in step: a person, or komodod."),
-    click.option("--severity", type=_choice(Severity), help="How loud its alerts are."),
+    click.option(
+        "--apply", type=click.Choice(choices.APPLY_MODES), help="Who brings it in step: a person, or komodod."
+    ),
+    click.option("--severity", type=click.Choice(choices.SEVERITIES), help="How loud its alerts are."),
     click.option("--label", "label", metavar="KEY=VALUE", multiple=True, help="For routes and filters."),
     click.option("--fail-after", type=click.IntRange(min=1), help="Failed checks in a row that open an alert."),
     click.option("--timeout", metavar="DURATION", help="How long one check or apply may take."),
-    click.option("--diff", type=_choice(DiffMode), help="Whether the texts of changes are kept."),
+    click.option("--diff", type=click.Choice(choices.DIFF_MODES), help="Whether the texts of changes are kept."),
 )
 
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from komodod.cli import options, stream
+from komodod.cli import choices, options, stream
 from komodod.cli.output import Column
 from komodod.cli.passes import summarize
 from komodod.cli.session import complain
 from komodod.cli.words import NOTHING, instant
-from komodod.model import EventKind
 
 if TYPE_CHECKING:
     from komodod.cli.faults import UnreachableError
@@ -58,7 +57,7 @@ COLUMNS: Final = (
 
 
 @options.command("list", "komodod event list --sync website --follow")
-@click.option("--kind", type=click.Choice([str(kind) for kind in EventKind]), multiple=True, help="One of these.")
+@click.option("--kind", type=click.Choice(choices.EVENT_KINDS), multiple=True, help="One of these.")
 @click.option("--sync", metavar="GLOB", help="About syncs with names like this, deleted ones too.")
 @click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
 @click.option(

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from komodod.cli import options
+from komodod.cli import choices, options
 from komodod.cli.client import part
 from komodod.cli.output import Column
 from komodod.cli.session import confirm, each
 from komodod.cli.words import NOTHING, count, instant
-from komodod.model import HookCallState
 
 if TYPE_CHECKING:
     from komodod.cli.exits import Exit
@@ -37,7 +36,7 @@ ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @options.command("list", "komodod hook list --state dead")
 @click.option("--sync", metavar="GLOB", help="About syncs with names like this, deleted ones too.")
 @click.option("--plugin", metavar="NAME", help="Owed to this plugin.")
-@click.option("--state", type=click.Choice([str(state) for state in HookCallState]), help="In this state.")
+@click.option("--state", type=click.Choice(choices.HOOK_CALL_STATES), help="In this state.")
 @options.limit
 @options.client
 def list_(session: Session, limit: int | None, **match: Any) -> None:

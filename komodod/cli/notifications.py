@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from komodod.cli import options
+from komodod.cli import choices, options
 from komodod.cli.client import part
 from komodod.cli.output import Column
 from komodod.cli.session import confirm, each
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from komodod.cli.session import Session
 
 Answer = dict[str, Any]
-
-STATES: Final = ("absent", "shown", "in_doubt")
 
 COLUMNS: Final = (
     Column("ID", lambda row: row["id"]),
@@ -39,7 +37,7 @@ ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @options.command("list", "komodod notification list --attention")
 @click.option("--sync", metavar="GLOB", help="About syncs with names like this, deleted ones too.")
 @click.option("--notifier", metavar="NAME", help="In this channel.")
-@click.option("--state", type=click.Choice(STATES), help="In this state.")
+@click.option("--state", type=click.Choice(choices.NOTIFICATION_STATES), help="In this state.")
 @click.option("--attention", is_flag=True, help="Only those that are dead, in doubt or stranded.")
 @click.option("--alert", metavar="ID", help="Only those that show this alert.")
 @options.limit

@@ -91,7 +91,8 @@ class Output:
         """Print a line, or several, for people; with `err` where questions and errors go."""
         text, look = line if isinstance(line, tuple) else (line, "")
         bold = look == "bold"
-        click.secho(printable(text, keep="\n\t"), fg=None if bold else look or None, bold=bold or None, err=err)
+        clean = printable(text, keep="\n\t")
+        click.echo(click.style(clean, fg=None if bold else look, bold=bold or None) if look else clean, err=err)
 
     def value(self, value: Json) -> None:
         """Print a value for programs."""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from komodod.cli import options
+from komodod.cli import choices, options
 from komodod.cli.client import part
 from komodod.cli.labels import read_labels
 from komodod.cli.names import complete_sync
 from komodod.cli.output import COLOURS, Column, Line
 from komodod.cli.words import NOTHING, count, duration, fields, instant, pairs
-from komodod.model import Origin, SyncState
 
 if TYPE_CHECKING:
     from komodod.cli.session import Session
@@ -43,9 +42,9 @@ COLUMNS: Final = (
 
 @options.command("list", "komodod sync list --state pending --label team=web")
 @click.option("--name", metavar="GLOB", help="Names like this: 'web-*'.")
-@click.option("--state", type=click.Choice([str(state) for state in SyncState]), help="In this state.")
+@click.option("--state", type=click.Choice(choices.SYNC_STATES), help="In this state.")
 @click.option("--label", metavar="KEY=VALUE", multiple=True, help="With this label; all of several.")
-@click.option("--origin", type=click.Choice([str(origin) for origin in Origin]), help="Declared there.")
+@click.option("--origin", type=click.Choice(choices.ORIGINS), help="Declared there.")
 @click.option("--paused/--not-paused", default=None, help="Only those that are paused, or are not.")
 @options.limit
 @options.client

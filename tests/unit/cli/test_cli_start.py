@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 import click
 import pytest
 
+from komodod import model
+from komodod.api.views import Standing
+from komodod.cli import choices
 from komodod.cli.commands import root
 
 HEAVY = (
@@ -45,7 +49,7 @@ def loaded(*arguments: str, also: tuple[str, ...] = ()) -> list[str]:
 
 def test_a_list_imports_none_of_what_the_daemon_needs(daemon: Any, make: Any) -> None:
     daemon.answers["GET /syncs"] = make.page(make.sync())
-    assert loaded("sync", "list", also=("yaml",)) == []
+    assert loaded("sync", "list", also=("yaml", "komodod.model")) == []
 
 
 def test_a_list_that_reads_a_configuration_imports_only_yaml_for_it(daemon: Any, make: Any, tmp_path: Any) -> None:
@@ -121,6 +125,24 @@ def test_the_version_is_told(komodod: Any) -> None:
 
 def test_a_misspelt_command_is_wrong_usage(komodod: Any) -> None:
     assert komodod("sync", "lst").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (choices.SYNC_STATES, model.SyncState),
+        (choices.ORIGINS, model.Origin),
+        (choices.SEVERITIES, model.Severity),
+        (choices.APPLY_MODES, model.ApplyMode),
+        (choices.DIFF_MODES, model.DiffMode),
+        (choices.ALERT_KINDS, model.AlertKind),
+        (choices.HOOK_CALL_STATES, model.HookCallState),
+        (choices.NOTIFICATION_STATES, Standing),
+        (choices.EVENT_KINDS, model.EventKind),
+    ],
+)
+def test_options_take_the_words_of_the_model(words: tuple[str, ...], meant: type[StrEnum]) -> None:
+    assert list(words) == [str(member) for member in meant]
 
 
 # --- ends ------------------------------------------------------------------------------------------------------------
