@@ -74,7 +74,7 @@ def run(config: Path | None) -> int:
     for name, error_text in plugins.broken.items():
         log.warning("plugin_skipped", plugin=name, error=error_text)
     try:
-        asyncio.run(_Run(settings, file, environ, plugins=plugins, redactor=redactor, log=log).main())
+        asyncio.run(_Run(settings, file.absolute(), environ, plugins=plugins, redactor=redactor, log=log).main())
     except KomododError as error:
         log.critical("failed", error=str(error))
         return EXIT_ERROR
