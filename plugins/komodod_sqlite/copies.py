@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from komodod.errors import StorageError
 from komodod_sqlite.connections import connect_reader, connect_writer
-from komodod_sqlite.faults import explain
+from komodod_sqlite.faults import explain, primary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +65,7 @@ def _fill(source: Path, part: Path, timeout: float) -> None:
             reader.close()
             writer.close()
     except sqlite3.Error as error:
-        raise explain(error, part) from error
+        raise explain(error, part if primary(error) == sqlite3.SQLITE_FULL else source) from error
 
 
 def _sync(path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from komodod.errors import StorageError, StorageRefusedError
 from komodod_sqlite.connections import connect_reader, connect_writer, require
 from komodod_sqlite.copies import copy, new_epoch
-from komodod_sqlite.faults import explain
+from komodod_sqlite.faults import explain, refuse
 from komodod_sqlite.locks import Lock
 from komodod_sqlite.queries import SQL
 from komodod_sqlite.readers import READERS
@@ -19,7 +20,6 @@ from komodod_sqlite.schema import MIGRATIONS, Migration, check, migrate
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
 
@@ -40,7 +40,7 @@ class Database:
     def __init__(
         self, path: Path, timeout: float, log: FilteringBoundLogger, steps: Sequence[Migration] = MIGRATIONS
     ) -> None:
-        self.path = path.resolve()  # so that two names of one file have one lock
+        self.path = Path(os.path.realpath(path))  # so that two names of one file have one lock
         self._timeout, self._log, self._steps = timeout, log, steps
         self._lock = Lock(self.path)
 
@@ -92,9 +92,7 @@ class Database:
         try:
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
-            raise StorageRefusedError(
-                f"{self.path} cannot be written ({error.strerror}); komodod's user must be able to write it"
-            ) from error
+            raise refuse(error, self.path, "written") from error
 
     def _prepare(self, now: datetime) -> Opened:
         opened: list[sqlite3.Connection] = []

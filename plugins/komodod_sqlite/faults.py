@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ ADVICE: Final = {
     sqlite3.SQLITE_NOTADB: "is no SQLite database; move the file away, or name another one in storage.path",
 }
 """By SQLite's primary result code."""
+
+FULL: Final = "{}: no space left on the disk; free some, and it goes on by itself"
 
 HOPELESS: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY})
 """Codes that mean the same however long one waits."""
@@ -54,11 +57,20 @@ def explain(error: sqlite3.Error, path: Path) -> StorageError:
     """Return the error to raise from this one."""
     code = primary(error)
     if code == sqlite3.SQLITE_FULL or (code in DISK_CODES and _full(path)):
-        return StorageError(f"{path}: no space left on the disk; free some, and komodod goes on by itself")
+        return StorageError(FULL.format(path))
     kind = StorageRefusedError if code in HOPELESS else StorageError
     if code in ADVICE:
         return kind(f"{path} {ADVICE[code]} ({error})")
     return kind(f"{path}: {error}")
+
+
+def refuse(error: OSError, path: Path, what: str) -> StorageError:
+    """Return the error to raise where the system does not let us `what` (open, write) the file."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(FULL.format(path))
+    return StorageRefusedError(
+        f"{path} cannot be {what} ({error.strerror}); komodod's user must be able to write it and its directory"
+    )
 
 
 def _full(path: Path) -> bool:

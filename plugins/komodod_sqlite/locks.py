@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from komodod.errors import StorageRefusedError
+from komodod_sqlite.faults import refuse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +29,17 @@ class Lock:
 
         Raises:
             StorageRefusedError: somebody has it (names the pid), or the file cannot be made.
+            StorageError: the disk is full.
         """
         try:
             file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StorageRefusedError(
-                f"{self.path} cannot be opened ({error.strerror}); komodod's user must be able to write its directory"
-            ) from error
+            raise refuse(error, self.path, "opened") from error
         try:
             self._take(file)
+        except OSError as error:
+            os.close(file)
+            raise refuse(error, self.path, "written") from error
         except BaseException:
             os.close(file)
             raise

@@ -15,6 +15,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, get_args, get_type_hints
 
 from komodod import codec
+from komodod.errors import StorageError
 from komodod.model import Alert, Changes, Doubt, Event, HookCall, Notification, Sync
 from komodod.storage import Lease, Work
 
@@ -55,9 +56,19 @@ class Table(Generic[T]):
         return {name: field if convert is None or field is None else convert(field) for name, convert, field in fields}
 
     def build(self, row: Mapping[str, Any], **apart: Any) -> T:
-        """Return the value that the row stands for."""
+        """Return the value that the row stands for.
+
+        Raises:
+            StorageError: a column holds what komodod did not write.
+        """
         columns = ((name, convert, row[name]) for name, convert in self._readers)
-        fields = {name: it if convert is None or it is None else convert(it) for name, convert, it in columns}
+        try:
+            fields = {name: it if convert is None or it is None else convert(it) for name, convert, it in columns}
+        except (ValueError, TypeError, OverflowError) as error:
+            which = f"{self._kind.__name__.lower()} {row.get('id', '')}".strip()
+            raise StorageError(
+                f"the {which} in the store cannot be read; restore a backup, or mend it by hand"
+            ) from error
         return self._kind(**fields, **apart)
 
     def read(self, found: sqlite3.Cursor) -> list[T]:

@@ -110,8 +110,12 @@ class SqliteStorage(Storage):
 
     async def ping(self) -> None:
         crew, now = self._opened(), stamp(self._now())
-        self._database.verify(crew.inode)
-        await crew.writer.submit(lambda connection: connection.execute(SQL["ping"], {"now": str(now)}).rowcount)
+
+        def touch(connection: sqlite3.Connection) -> None:
+            self._database.verify(crew.inode)
+            connection.execute(SQL["ping"], {"now": str(now)})
+
+        await crew.writer.submit(touch)
 
     def _now(self) -> datetime:
         """Return the store's clock; read on the event loop, where a simulated one goes."""

@@ -6,6 +6,7 @@ It says what it saw in lines of JSON.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -85,6 +86,15 @@ async def fill(folder: Path) -> None:
     say(refused=refused, read=read, acknowledged=acknowledged, there=there)
 
 
+async def cram(folder: Path) -> None:
+    """Fill the disk to its last byte, then try to open a store on it."""
+    with (folder / "ballast").open("wb", buffering=0) as ballast:
+        with contextlib.suppress(OSError):  # no space left on the device
+            while ballast.write(b"x" * 4096):
+                pass
+    await attempt(folder)
+
+
 async def _push(store: SqliteStorage, name: str, most: int = 1000) -> list[str]:
     """Append events of 100 KB until one is refused; return the ids of those that were acknowledged."""
     done: list[str] = []
@@ -106,7 +116,7 @@ async def _refusal(store: SqliteStorage) -> str | None:
     return None
 
 
-WHATS = {"attempt": attempt, "hold": hold, "churn": churn, "fill": fill}
+WHATS = {"attempt": attempt, "cram": cram, "hold": hold, "churn": churn, "fill": fill}
 
 
 if __name__ == "__main__":

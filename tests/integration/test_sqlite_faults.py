@@ -150,6 +150,21 @@ def test_damage_that_is_met_later_is_an_error_of_that_call_alone(tmp_path: Path)
     asyncio.run(scenario())
 
 
+def test_a_row_that_somebody_garbled_is_an_error_that_names_it(tmp_path: Path) -> None:
+    file = create(tmp_path)
+
+    async def scenario() -> None:
+        async with opened(tmp_path) as store:
+            await store.commit(Batch(writes=(PutSync(sync()), PutSync(sync("db")))))
+            with closing(sqlite3.connect(file, isolation_level=None)) as shell:
+                shell.execute("UPDATE syncs SET spec = '{broken' WHERE name = 'web'")
+            with pytest.raises(StorageError, match=f"the sync {sync().id} in the store cannot be read"):
+                await store.find_sync("web")
+            assert await store.find_sync("db") == sync("db")
+
+    asyncio.run(scenario())
+
+
 def test_a_newer_schema_is_refused_by_both_numbers_and_left_alone(tmp_path: Path) -> None:
     file = create(tmp_path)
     with closing(sqlite3.connect(file)) as shell:
@@ -179,7 +194,7 @@ def test_a_read_only_database_is_refused(shared: Path) -> None:
     said = attempt(shared)
     assert said["kind"] == "StorageRefusedError"
     assert said["error"].endswith(
-        "komodod.db cannot be written (Permission denied); komodod's user must be able to write it"
+        "komodod.db cannot be written (Permission denied); komodod's user must be able to write it and its directory"
     )
 
 
@@ -190,7 +205,7 @@ def test_a_directory_that_cannot_be_written_is_refused(shared: Path) -> None:
     said = attempt(shared)
     assert said["kind"] == "StorageRefusedError"
     assert said["error"].endswith(
-        "komodod.db.lock cannot be opened (Permission denied); komodod's user must be able to write its directory"
+        "komodod.db.lock cannot be opened (Permission denied); komodod's user must be able to write it and its directory"
     )
 
 
@@ -286,12 +301,19 @@ def small_disk(tmp_path: Path) -> list[str]:
     return [*alone, "sh", "-c", script, str(tmp_path)]
 
 
+def test_a_store_is_not_opened_on_a_full_disk_and_says_so(tmp_path: Path, small_disk: list[str]) -> None:
+    command = [*small_disk, sys.executable, str(SUBJECT), "cram", str(tmp_path)]
+    said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout)
+    assert said["kind"] == "StorageError"  # not refused: waiting may help
+    assert said["error"].endswith("no space left on the disk; free some, and it goes on by itself")
+
+
 def test_a_full_disk_loses_nothing_acknowledged_and_is_over_when_there_is_room(
     tmp_path: Path, small_disk: list[str]
 ) -> None:
     command = [*small_disk, sys.executable, str(SUBJECT), "fill", str(tmp_path)]
     said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60).stdout)
-    assert said["refused"].endswith("komodod.db: no space left on the disk; free some, and komodod goes on by itself")
+    assert said["refused"].endswith("komodod.db: no space left on the disk; free some, and it goes on by itself")
     assert len(said["acknowledged"]) > 5
     assert said["there"] == said["acknowledged"]
     assert said["read"] == len(said["acknowledged"]) - 3
