@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from configparser import RawConfigParser
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from komodod.cli.exits import Exit
+
+pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")
 
 UNITS = Path(__file__).parents[2] / "systemd"
 DROP_INS = sorted((UNITS / "komodod.service.d.examples").glob("*.conf"))
