@@ -54,8 +54,10 @@ def shared(site: Any) -> Iterator[Any]:
     give(made.target)
     give(made.state)
     yield made
-    for place, _, _ in os.walk(folder):  # from the top: who is not root gets into a folder only once it is opened
-        Path(place).chmod(0o755)
+    for place, folders, _ in os.walk(folder):  # who is not root gets into a folder only once it is opened
+        for inner in (Path(place) / name for name in folders):
+            if not inner.is_symlink():
+                inner.chmod(0o755)
     shutil.rmtree(folder)
 
 
