@@ -88,10 +88,9 @@ async def fill(folder: Path) -> None:
 
 async def cram(folder: Path) -> None:
     """Fill the disk to its last byte, then try to open a store on it."""
-    with (folder / "ballast").open("wb", buffering=0) as ballast:
-        with contextlib.suppress(OSError):  # no space left on the device
-            while ballast.write(b"x" * 4096):
-                pass
+    with contextlib.suppress(OSError), (folder / "ballast").open("wb", buffering=0) as ballast:
+        while ballast.write(b"x" * 4096):
+            pass  # until there is no space left on the device
     await attempt(folder)
 
 
