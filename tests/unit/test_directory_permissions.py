@@ -54,6 +54,7 @@ def shared(site: Any) -> Iterator[Any]:
     give(made.target)
     give(made.state)
     yield made
+    folder.chmod(0o755)
     for place, folders, _ in os.walk(folder):  # who is not root gets into a folder only once it is opened
         for inner in (Path(place) / name for name in folders):
             if not inner.is_symlink():
