@@ -95,11 +95,13 @@ def test_an_alert_is_shown_with_its_notifications(api: Play) -> None:
     api(story)
 
 
-@pytest.mark.parametrize("path", ["/alerts/x", "/notifications/x", "/hook-calls/x"])
-def test_what_does_not_exist_is_not_found(api: Play, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "noun"), [("/alerts/x", "alert"), ("/notifications/x", "notification"), ("/hook-calls/x", "hook call")]
+)
+def test_what_does_not_exist_is_not_found_by_its_name(api: Play, path: str, noun: str) -> None:
     async def story(stage: Stage) -> None:
         answer = await stage.ask("GET", path)
-        assert (answer.status, answer.body["detail"].startswith("there is no ")) == (404, True)
+        assert (answer.status, answer.body["detail"]) == (404, f"there is no {noun} 'x'")
 
     api(story)
 

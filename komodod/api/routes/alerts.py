@@ -41,6 +41,6 @@ async def show_alert(call: Caller, *, alert_id: Id) -> AlertDetail:
     """Show an alert and the notifications it is linked to."""
     alert = await call.storage.get_alert(alert_id)
     if alert is None:
-        raise NotFoundError(f"there is no alert {id!r}")
+        raise NotFoundError(f"there is no alert {alert_id!r}")
     rows = await linked(call.world, alert.id)
     return alert_detail(alert, await notification_views(call.storage, rows))

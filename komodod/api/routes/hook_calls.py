@@ -37,7 +37,7 @@ async def show_hook_call(call: Caller, *, call_id: Id) -> HookCallView:
     """Show a hook call."""
     owed = await call.storage.get_hook_call(call_id)
     if owed is None:
-        raise NotFoundError(f"there is no hook call {id!r}")
+        raise NotFoundError(f"there is no hook call {call_id!r}")
     return _view(call, owed)
 
 

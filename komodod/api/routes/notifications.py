@@ -53,7 +53,7 @@ async def show_notification(call: Caller, *, notification_id: Id) -> Notificatio
     """Show a notification: what is wanted, what is known, and what it waits for."""
     row = await call.storage.get_notification(notification_id)
     if row is None:
-        raise NotFoundError(f"there is no notification {id!r}")
+        raise NotFoundError(f"there is no notification {notification_id!r}")
     return (await notification_views(call.storage, [row]))[0]
 
 
