@@ -84,11 +84,12 @@ class Daemon:
         self.caller = HookCaller(
             implementations, builder.hook_contexts(), timeout=settings.limits.hook_timeout, mask=redactor.text
         )
+        self.speaker = Speaker(self._world, self.channels, self.leases, _share(settings))
         self.pump = Pump(
             self._world,
             self.leases,
             checker=Checker(self._world, builder.source),
-            speaker=Speaker(self._world, self.channels, self.leases),
+            speaker=self.speaker,
             teller=Teller(self._world, self.caller),
             plugins=lambda: tuple(implementations),
             checks=settings.limits.checks,
@@ -201,6 +202,7 @@ class Daemon:
         self.channels.replace(fresh)
         self._world.rules = rules(new, self._plugins)
         self.pump.checks, self.pump.notifications = new.limits.checks, new.limits.notifications
+        self.speaker.share = _share(new)
         self.caller.timeout = new.limits.hook_timeout
         self.consistency.brake = _brake(new)
         for follow in self.on_reload:
@@ -298,6 +300,11 @@ class Daemon:
     def ready(self) -> str | None:
         """Return None if the daemon does its work, else why not."""
         return self._why_not
+
+
+def _share(settings: Settings) -> int:
+    """Return how many messages one channel may have under way: three quarters of all."""
+    return max(1, settings.limits.notifications * 3 // 4)
 
 
 def _brake(settings: Settings) -> Brake:

@@ -27,13 +27,16 @@ ACTOR = "komodod"
 
 
 class Speaker:
-    """Speaks to channels, one claim at a time."""
+    """Speaks to channels, one claim at a time.
+
+    `share` is how many messages one channel may have under way, so that one that hangs leaves room for the others.
+    """
 
     def __init__(self, world: World, channels: Channels, leases: Leases, share: int = 48) -> None:
         self._world = world
         self._channels = channels
         self._leases = leases
-        self._share = share
+        self.share = share
 
     async def run(self, claim: Claim[Notification], claimed: float, members: Members) -> None:
         """Take one step with a notification and commit what came of it.
@@ -58,7 +61,7 @@ class Speaker:
     async def _take(self, step: _Step, channel: Channel, members: Members) -> None:
         row, token, now = step.row, step.token, step.now()
         decision = decide(row, members, channel.notifier.traits, now, self._new_key)
-        bar = channel.barred(self._world.clock.monotonic(), self._share)
+        bar = channel.barred(self._world.clock.monotonic(), self.share)
         if isinstance(decision, Say | Search) and bar is not None:
             decision = Wait(now + timedelta(seconds=bar[0]), bar[1])
         match decision:
