@@ -120,6 +120,7 @@ class NotifierStatus(BaseModel):
     receipt_class: ReceiptClass = Field(serialization_alias="class")
     withdrawal: str = Field(description="What taking a message back means there.")
     parked: str | None
+    failures: int = Field(description="How often in a row it did not answer.")
 
 
 class PluginsStatus(BaseModel):

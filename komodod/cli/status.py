@@ -41,6 +41,11 @@ def troubles(status: Status) -> Iterator[str]:
     for notifier in status["notifiers"]:
         if notifier["parked"]:
             yield f"notifier {notifier['name']!r} is parked until a reload: {notifier['parked']}"
+        elif notifier["failures"]:
+            yield (
+                f"notifier {notifier['name']!r} does not answer: {count(notifier['failures'], 'failure')} in a row; "
+                f"see `komodod notification list --notifier {notifier['name']}`"
+            )
     yield from (f"plugin {name!r} does not work: {error}" for name, error in status["plugins"]["broken"].items())
     yield from (f"plugin {name!r} hangs; it needs a restart" for name in status["plugins"]["wedged"])
     if (status["last_pass"] or {}).get("braked"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,7 @@ class Channel:
 
     `parked` says why nothing is sent any more (410) until a reload; `paused_until` (monotonic seconds, so that a wall
     clock that is set does not matter) and `failures` keep a channel that does not answer from being hammered by every
-    notification it has.
+    notification it has. `failed_at` (monotonic) is when the newest of the `failures` was counted.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Channel:
     parked: str | None = None
     paused_until: float = 0.0
     failures: int = 0
+    failed_at: float = -math.inf
     in_flight: int = 0
 
     def barred(self, monotonic: float, most: int) -> tuple[float, str] | None:
@@ -53,10 +55,20 @@ class Channel:
         """Note that the channel answered."""
         self.failures, self.paused_until = 0, 0.0
 
-    def failed(self, until: float) -> None:
-        """Note that it did not; nothing is sent before `until` (monotonic seconds)."""
-        self.failures += 1
-        self.paused_until = until
+    def failed(self, sent: float, now: float, pause: float) -> None:
+        """Note that it did not answer what was sent at `sent`; nothing more is sent for `pause` seconds from `now`.
+
+        Messages that were under way together count as one failure: else a second's outage of a busy channel would be
+        waited out like one of hours.
+        """
+        if sent > self.failed_at:
+            self.failures += 1
+            self.failed_at = now
+        self.paused_until = max(self.paused_until, now + pause)
+
+    def hasten(self) -> None:
+        """Send again at once: a person says that the channel answers."""
+        self.paused_until = 0.0
 
 
 class Channels:

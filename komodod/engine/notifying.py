@@ -93,11 +93,12 @@ class Speaker:
             batch = outcomes.unanswered(step.row, say, step.token, step.now(), error, doubtful=False, lifted=True)
             await step.commit(batch)
             return
+        sent = self._world.clock.monotonic()
         channel.in_flight += 1
         try:
             receipt = await guarded(_speak(channel, say), traits.timeout, grace=GRACE)
         except Exception as error:  # noqa: BLE001  whatever a notifier raises is judged, stored and shown
-            await self._judge(step, channel, say, error)
+            await self._judge(step, channel, say, error, sent)
             return
         finally:
             channel.in_flight -= 1
@@ -108,8 +109,8 @@ class Speaker:
         if not await step.commit(outcomes.answered(step.row, say, step.token, step.now(), receipt)):
             await self._confess(step, say, lifetime, receipt)
 
-    async def _judge(self, step: _Step, channel: Channel, say: Say, error: Exception) -> None:
-        """Commit what an error means: retry for ever, retry up to the limit, or dead."""
+    async def _judge(self, step: _Step, channel: Channel, say: Say, error: Exception, sent: float) -> None:
+        """Commit what an error means of what was sent then: retry for ever, retry up to the limit, or dead."""
         row, now, words = step.row, step.now(), self._world.words(error)
         lifetime = timedelta(seconds=self._leases.lifetime(channel.notifier.traits.timeout + GRACE))
         doubtful = not isinstance(error, PermanentError)
@@ -119,7 +120,7 @@ class Speaker:
             doubtful = error.doubtful
             retry_at = self._retry_at(now, row.attempts, error.retry_after)
             pause = self._wait(channel.failures + 1, error.retry_after)
-            channel.failed(self._world.clock.monotonic() + pause)
+            channel.failed(sent, self._world.clock.monotonic(), pause)
             batch = outcomes.unanswered(row, say, step.token, retry_at, words, doubtful=doubtful)
         elif isinstance(error, PermanentError) or row.attempts >= self._world.rules.attempts:
             batch = outcomes.refused(row, say, step.token, words, doubtful=doubtful)

@@ -20,23 +20,39 @@ from komodod.storage import (
 )
 
 if TYPE_CHECKING:
+    from komodod.engine.channels import Channels
     from komodod.engine.decisions.acting import Act
     from komodod.engine.world import World
 
 BUSY = "a worker has it in hand at this moment; try again in a few seconds"
+PARKED = "the notifier {!r} is parked ({}); mend that, then run `komodod config reload`"
 
 
-async def retry_notification(world: World, act: Act, notification_id: str, *, dry_run: bool = False) -> Notification:
-    """Have a notification looked at afresh, at once, whatever it waits for.
+async def retry_notification(
+    world: World, act: Act, channels: Channels, notification_id: str, *, dry_run: bool = False
+) -> Notification:
+    """Have a notification looked at afresh, at once, whatever it or its channel waits for.
+
+    Args:
+        world: the surroundings.
+        act: the operation.
+        channels: the configured ones; the notification's own is not paused any more.
+        notification_id: which one.
+        dry_run: whether to change nothing.
 
     Raises:
         NotFoundError: there is none of this id.
-        RefusedError: a worker has it in hand.
+        RefusedError: a worker has it in hand, or its notifier is parked.
     """
     row = await _notification(world, notification_id)
+    channel = channels.get(row.notifier)
+    if channel is not None and channel.parked is not None:
+        raise RefusedError(PARKED.format(channel.name, channel.parked))
     fresh = dataclasses.replace(row, retry_at=None, waiting=None, attempts=0, dead=None, stranded=False, due_at=act.now)
     told = act.tell(EventKind.NOTIFICATION_RETRIED, data=_which(row))
     batch = Batch((NotificationAt(row.id, row.version),), (PutNotification(fresh), MarkDirty(row.id), *told))
+    if channel is not None and not dry_run:
+        channel.hasten()
     await _commit(world, act, batch, dry_run=dry_run)
     return fresh
 

@@ -58,7 +58,14 @@ def test_the_status_tells_of_the_daemon_its_parts_and_its_work(api: Play) -> Non
         assert status["next_due"]["notifications"] is not None
         assert (status["last_pass"]["trigger"], status["last_pass"]["seconds"]) == ("start", 0.5)
         assert status["notifiers"] == [
-            {"name": "console", "type": "fake", "class": "A", "withdrawal": "is removed", "parked": None}
+            {
+                "name": "console",
+                "type": "fake",
+                "class": "A",
+                "withdrawal": "is removed",
+                "parked": None,
+                "failures": 0,
+            }
         ]
         assert status["plugins"] == {"broken": {"bad": "cannot be imported"}, "wedged": ["slow"]}
         assert status["storage"] == {"type": "memory", "error": None}

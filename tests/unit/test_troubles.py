@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from komodod.engine import syncs, upkeep
 from komodod.engine.clockwatch import ClockWatch
 from komodod.engine.decisions.acting import Rules
 from komodod.engine.decisions.routing import Route
 from komodod.engine.rerouting import reroute
-from komodod.errors import PermanentError, StorageError, TemporaryError
+from komodod.errors import PermanentError, RefusedError, StorageError, TemporaryError
 from komodod.model import AlertKind, HookCallState, Notification, Shown, SyncState
 from komodod.notifier import ReceiptClass
 from komodod.storage import AlertFilter, EventFilter, HookCallFilter, NotificationFilter
@@ -76,7 +78,7 @@ def test_something_dead_opens_an_alert_of_komodods_own_until_nothing_is() -> Non
         assert [alert.sync_name for alert in own] == ["komodod"]
         process = world.processes[0].world
         for row in (await world.store.list_notifications(NotificationFilter(attention=True))).items:
-            await upkeep.retry_notification(process, process.act("tester"), row.id)
+            await upkeep.retry_notification(process, process.act("tester"), world.processes[0].channels, row.id)
         await asyncio.sleep(5)
         assert (await world.store.list_alerts(AlertFilter(kind=AlertKind.DEAD_LETTER))).items == ()
 
@@ -101,6 +103,51 @@ def test_retry_after_is_honoured_to_the_second_by_all_messages_of_the_channel() 
         await asyncio.sleep(200)
         assert len(times) == 3
         assert times[1] - times[0] >= 1000.0
+
+    play(story)
+
+
+def test_messages_that_fail_together_count_as_one_failure_of_their_channel() -> None:
+    async def story(world: Simulation) -> None:
+        outside = world.outsides["console"]
+        outside.fate, outside.delay = lambda: "down", 3.0
+        for number in range(20):
+            world.places.at[f"web-{number}"] = Place(changes=(change("a"),))
+            await world.create(f"web-{number}")
+        await asyncio.sleep(4)
+        channel = world.processes[0].channels.get("console")
+        assert (len(outside.requests), channel.failures) == (20, 1)  # type: ignore[union-attr]  # it is configured
+        outside.fate, outside.delay = lambda: "ok", 0.0
+        await asyncio.sleep(10)
+        assert len(outside.standing) == 20
+
+    play(story)
+
+
+def test_a_retry_by_hand_does_not_wait_for_the_channel_either() -> None:
+    async def story(world: Simulation) -> None:
+        outside = world.outsides["console"]
+        outside.fate = lambda: "down"
+        await pending(world)
+        await asyncio.sleep(7200)
+        outside.fate = lambda: "ok"
+        tried = len(outside.requests)
+        process = world.processes[0].world
+        row = await only_row(world)
+        await upkeep.retry_notification(process, process.act("tester"), world.processes[0].channels, row.id)
+        await asyncio.sleep(0.5)
+        assert (len(outside.requests), (await only_row(world)).state) == (tried + 1, Shown.SHOWN)
+
+    play(story)
+
+
+def test_a_retry_by_hand_says_that_the_notifier_is_parked() -> None:
+    async def story(world: Simulation) -> None:
+        world.outsides["console"].fate = lambda: "gone"
+        await pending(world)
+        process, row = world.processes[0].world, await only_row(world)
+        with pytest.raises(RefusedError, match=r"'console' is parked \(status 410\).*komodod config reload"):
+            await upkeep.retry_notification(process, process.act("tester"), world.processes[0].channels, row.id)
 
     play(story)
 

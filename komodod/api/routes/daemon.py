@@ -103,6 +103,7 @@ def _notifier(channel: Channel) -> NotifierStatus:
         receipt_class=traits.receipt_class,
         withdrawal=traits.withdrawal,
         parked=channel.parked,
+        failures=channel.failures,
     )
 
 

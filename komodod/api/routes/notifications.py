@@ -11,6 +11,7 @@ from komodod.api.call import Caller, read
 from komodod.api.inputs import After, DryRun, Glob, Id, Limit, Text
 from komodod.api.views import Listing, NotificationView, Standing, notification_view, standing
 from komodod.engine import upkeep
+from komodod.engine.channels import Channels
 from komodod.errors import NotFoundError
 from komodod.model import Notification, Shown
 from komodod.storage import NotificationFilter
@@ -59,8 +60,9 @@ async def show_notification(call: Caller, *, notification_id: Id) -> Notificatio
 
 @router.post("/{notification_id}/retry")
 async def retry_notification(call: Caller, *, notification_id: Id, dry_run: DryRun = False) -> NotificationDone:
-    """Try a notification afresh, at once."""
-    row = await upkeep.retry_notification(call.world, call.act(), notification_id, dry_run=dry_run)
+    """Try a notification afresh, at once; its channel, too, is not waited for any more."""
+    channels = Channels(call.service.status().channels)
+    row = await upkeep.retry_notification(call.world, call.act(), channels, notification_id, dry_run=dry_run)
     (view,) = await notification_views(call.storage, [row])
     return NotificationDone(dry_run=dry_run, op_id=call.op_id, notification=view)
 

@@ -435,7 +435,14 @@ class Make:
             "next_due": None,
             "last_pass": self.report(),
             "notifiers": [
-                {"name": "ops", "type": "webhook", "class": "A", "withdrawal": "says resolved", "parked": None}
+                {
+                    "name": "ops",
+                    "type": "webhook",
+                    "class": "A",
+                    "withdrawal": "says resolved",
+                    "parked": None,
+                    "failures": 0,
+                }
             ],
             "plugins": {"broken": {}, "wedged": []},
             "storage": {"type": "sqlite", "error": None},

@@ -51,6 +51,10 @@ def test_a_daemon_in_good_health_is_told_at_a_glance(komodod: Any, daemon: Any, 
             {"notifiers": [{"name": "ops", "type": "webhook", "withdrawal": "x", "parked": "410 gone"}]},
             "notifier 'ops' is parked until a reload: 410 gone",
         ),
+        (
+            {"notifiers": [{"name": "ops", "type": "webhook", "withdrawal": "x", "parked": None, "failures": 2}]},
+            "notifier 'ops' does not answer: 2 failures in a row; see `komodod notification list --notifier ops`",
+        ),
     ],
 )
 def test_a_check_of_the_status_fails_on_what_needs_a_person(
