@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 pytest.register_assert_rewrite("komodod.testing")  # before anything imports it; a second time would be a warning
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script that puts the run into the background has it so
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what we start would inherit it, and hear no Ctrl-C
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
