@@ -179,11 +179,24 @@ def test_a_store_without_its_guards_is_refused(tmp_path: Path) -> None:
     assert "komodod.db: trigger 'syncs_with_open_alert' is missing" in refusal(tmp_path)
 
 
-def test_a_refused_store_can_be_opened_once_it_is_mended(tmp_path: Path) -> None:
-    (tmp_path / "komodod.db").mkdir()
+@pytest.mark.parametrize("damage", ["garbage", "schema"])
+def test_a_refused_store_can_be_opened_once_it_is_mended(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "komodod.db"
+    if damage == "garbage":
+        file.write_text("no database" * 1000)
+    else:
+        with closing(sqlite3.connect(file)) as shell:
+            shell.execute("PRAGMA user_version = 99")
     refusal(tmp_path)
-    (tmp_path / "komodod.db").rmdir()
+    file.unlink()
     create(tmp_path)
+
+
+def test_opening_a_store_that_was_closed_in_order_writes_nothing(tmp_path: Path) -> None:
+    file = create(tmp_path, rows=3)
+    before = file.read_bytes()
+    create(tmp_path)
+    assert file.read_bytes() == before
 
 
 def test_a_read_only_database_is_refused(shared: Path) -> None:

@@ -44,8 +44,8 @@ ON CONFLICT (work, row_id) DO UPDATE SET worker = excluded.worker, token = exclu
 UPDATE leases SET until = :until WHERE worker = :worker;
 
 -- name: end_leases
--- End the leases of the dead. The condition keeps SQLite from rewriting a table that is empty, on a full disk maybe.
-DELETE FROM leases WHERE true;
+-- End the leases of the dead.
+DELETE FROM leases;
 
 -- name: next_check
 -- When the first sync that nobody has leased is due.
