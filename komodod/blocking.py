@@ -30,7 +30,8 @@ async def blocking(function: Callable[..., T], /, *args: object) -> T:
             future.set_result(result)  # type: ignore[arg-type]  # without an error there is a result
 
     def run() -> None:
-        result, error = None, None
+        result: T | None = None
+        error: BaseException | None = None
         try:
             result = function(*args)
         except StopIteration as raised:  # a future refuses this one
