@@ -39,7 +39,7 @@ class StoredInvariant(Invariant):
             Stored.OPEN_ALERT_HAS_SYNC: lambda alert: repairing.orphan(act, alert),
             Stored.OPEN_ALERT_MATCHES_STATE: lambda aggregate: repairing.mismatch(act, aggregate),
             Stored.NOTIFICATION_MATCHES_ALERTS: repairing.sleeper,
-            Stored.NO_EXPIRED_LEASE: repairing.expired,
+            Stored.NO_EXPIRED_LEASE: repairing.released,
             Stored.EVENT_HAS_HOOK_CALLS: lambda owed: repairing.unqueued(act, owed),
         }
         return repairs[self._stored](finding.subject)

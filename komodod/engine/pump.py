@@ -24,6 +24,9 @@ NAP: Final = 30.0
 BREATH: Final = 0.2
 """Seconds to wait where work was announced and none could be claimed."""
 
+SHORTEST: Final = 0.001
+"""The shortest sleep in seconds, for what falls due in less."""
+
 TROUBLE: Final = 1.0
 """Seconds to wait while the store is in trouble."""
 
@@ -63,16 +66,15 @@ class Pump:
             ticks = self._world.storage.ticks()
             self._freed.clear()
             try:
-                due = await self._world.storage.next_due(self._plugins())
+                due = await self._world.storage.next_due(self._callable())
                 started = await self._start(due)
             except StorageError as error:
                 self._world.log.warning("store_unavailable", error=str(error))
                 await asyncio.sleep(TROUBLE)
                 continue
             except Exception:
-                self._world.log.exception(
-                    "pump_failed"
-                )  # a fault of ours or of the store's: nobody is helped by an end
+                # A fault of ours or of the store's: nobody is helped by an end.
+                self._world.log.exception("pump_failed")
                 await asyncio.sleep(TROUBLE)
                 continue
             if not started:
@@ -105,52 +107,63 @@ class Pump:
         free = self._room("check", self.checks)
         if not free:
             return False
-        claims = await self._world.storage.claim_checks(self._leases.worker, self._leases.length, free)
-        for claim in claims:
-            self._spawn(self._checker.run(claim), "check")
+        async with self._leases.claiming():
+            claims = await self._world.storage.claim_checks(self._leases.worker, self._leases.length, free)
+            for claim in claims:
+                self._spawn(self._checker.run(claim), "check", claim.token)
         return bool(claims)
 
     async def _start_notifications(self) -> bool:
         free = self._room("notification", self.notifications)
         if not free:
             return False
+        storage = self._world.storage
         claimed = self._world.clock.monotonic()
-        claims = await self._world.storage.claim_notifications(self._leases.worker, self._leases.length, free)
-        members = await self._world.storage.load_members([claim.row.id for claim in claims]) if claims else {}
-        for claim in claims:
-            self._spawn(self._speaker.run(claim, claimed, members[claim.row.id]), "notification")
+        async with self._leases.claiming():
+            claims = await storage.claim_notifications(self._leases.worker, self._leases.length, free)
+            members = await storage.load_members([claim.row.id for claim in claims]) if claims else {}
+            for claim in claims:
+                self._spawn(self._speaker.run(claim, claimed, members[claim.row.id]), "notification", claim.token)
         return bool(claims)
 
     async def _start_calls(self) -> bool:
         started = False
-        for plugin in self._plugins():
-            free = self._room(f"call of {plugin}", CALLS_A_PLUGIN)
-            if not free:
-                continue
-            claims = await self._world.storage.claim_hook_calls(
-                self._leases.worker, self._leases.length, free, (plugin,)
-            )
-            for claim in claims:
-                self._spawn(self._teller.run(claim), f"call of {plugin}")
+        for plugin in self._callable():
+            free = self._room(_call_of(plugin), CALLS_A_PLUGIN)
+            async with self._leases.claiming():
+                claims = await self._world.storage.claim_hook_calls(
+                    self._leases.worker, self._leases.length, free, (plugin,)
+                )
+                for claim in claims:
+                    self._spawn(self._teller.run(claim), _call_of(plugin), claim.token)
             started = started or bool(claims)
         return started
+
+    def _callable(self) -> tuple[str, ...]:
+        """Return the plugins that can be called now: what one of them has no room for must not hide the others' work."""
+        return tuple(plugin for plugin in self._plugins() if self._room(_call_of(plugin), CALLS_A_PLUGIN))
 
     def _room(self, kind: str, most: int) -> int:
         return max(0, most - Counter(self._tasks.values())[kind])
 
-    def _spawn(self, work: Coroutine[Any, Any, None], kind: str) -> None:
-        task = asyncio.create_task(self._contained(work, kind))
+    def _spawn(self, work: Coroutine[Any, Any, None], kind: str, token: str) -> None:
+        self._leases.begin(token)
+        task = asyncio.create_task(self._contained(work, kind, token))
         self._tasks[task] = kind
         task.add_done_callback(self._ended)
 
-    async def _contained(self, work: Coroutine[Any, Any, None], kind: str) -> None:
-        """Run a piece of work; a fault in it is logged, and its lease brings it back."""
+    async def _contained(self, work: Coroutine[Any, Any, None], kind: str, token: str) -> None:
+        """Run a piece of work; a fault in it is logged, and the end of its lease brings it back."""
+        lost = True
         try:
             await work
+            lost = False
         except StorageError as error:
             self._world.log.warning("result_not_stored", work=kind, error=str(error))
         except Exception:
             self._world.log.exception("work_failed", work=kind)
+        finally:
+            self._leases.end(token, lost=lost)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
@@ -164,19 +177,17 @@ class Pump:
 
     def _pause(self, due: Due) -> float:
         """Return seconds until the next thing falls due; what is due already and has no room waits for a free place."""
-        kinds = Counter(self._tasks.values())
-        calls = sum(count for kind, count in kinds.items() if kind.startswith("call"))
         lanes = (
-            (due.checks, kinds["check"] < self.checks),
-            (due.notifications, kinds["notification"] < self.notifications),
-            (due.hook_calls, calls < CALLS_A_PLUGIN),
+            (due.checks, self._room("check", self.checks)),
+            (due.notifications, self._room("notification", self.notifications)),
+            (due.hook_calls, True),
         )
         ahead = (
-            max((at - due.now).total_seconds(), BREATH if at <= due.now else 0.001)
+            max((at - due.now).total_seconds(), BREATH if at <= due.now else SHORTEST)
             for at, room in lanes
             if at is not None and (room or at > due.now)
         )
-        return min(NAP, *ahead, NAP)
+        return min((NAP, *ahead))
 
     async def _woken(self, ticks: int) -> None:
         waits = {
@@ -188,3 +199,8 @@ class Pump:
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+def _call_of(plugin: str) -> str:
+    """Name the kind of work that the hook calls of a plugin are."""
+    return f"call of {plugin}"

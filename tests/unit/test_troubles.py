@@ -276,6 +276,25 @@ def test_a_plugin_that_asks_to_wait_is_called_for_ever() -> None:
     play(story, hooks={"on_sync_deleted": ("bad",)})
 
 
+def test_a_plugin_that_hangs_in_all_its_places_does_not_keep_anothers_retries_from_their_time() -> None:
+    async def story(world: Simulation) -> None:
+        tries: list[float] = []
+
+        async def call(plugin: str, _event: object) -> None:
+            if plugin == "hanging":
+                await asyncio.sleep(10**6)
+            tries.append(asyncio.get_running_loop().time())
+            raise TemporaryError("not now", retry_after=3.0)
+
+        world.plugins.call = call  # type: ignore[method-assign]  # two plugins, each with a trouble of its own
+        for number in range(6):
+            await world.delete(await world.create(f"s{number}"))
+        await asyncio.sleep(60)
+        assert len(tries) >= 6 * 15
+
+    play(story, hooks={"on_sync_deleted": ("hanging", "fine")})
+
+
 def test_a_plugin_that_says_never_is_dead_at_once() -> None:
     async def story(world: Simulation) -> None:
         world.plugins.faults["bad"] = lambda: PermanentError("never")

@@ -45,8 +45,8 @@ def sleeper(row: Notification) -> Batch:
     return Batch((NotificationAt(row.id, row.version),), (MarkDirty(row.id),))
 
 
-def expired(lease: Lease) -> Batch:
-    """End a lease that has run out; what was under way is in doubt, as its intent says."""
+def released(lease: Lease) -> Batch:
+    """End a lease that has run out or that nobody works under; what was under way is in doubt, as its intent says."""
     return Batch((LeaseHeld(lease.work, lease.row_id, lease.token),), (Release(lease.work, lease.row_id),))
 
 
