@@ -22,15 +22,11 @@ COMMON: Final = """
     PRAGMA trusted_schema = OFF;
     PRAGMA temp_store = MEMORY;
 """
-WRITING: Final = (
-    COMMON
-    + """
-    PRAGMA journal_mode = WAL;
+WRITING: Final = """
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -16384;
     PRAGMA journal_size_limit = 67108864;
 """
-)
 READING: Final = COMMON + "PRAGMA query_only = ON;"
 
 
@@ -49,7 +45,25 @@ def require(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> None
 
 def connect_writer(path: Path, timeout: float) -> sqlite3.Connection:
     """Return the connection that writes: every commit is on disk when it returns."""
-    return _connect(path, timeout, WRITING)
+    connection = _connect(path, timeout, COMMON)
+    try:
+        start_log(connection, path)
+        connection.executescript(WRITING)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def start_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Have changes written to a log first, so that readers and the writer do not wait for each other.
+
+    Raises:
+        StorageRefusedError: the file system has no shared memory for it, as some network file systems.
+    """
+    [[mode]] = connection.execute("PRAGMA journal_mode = WAL")
+    if mode != "wal":
+        raise StorageRefusedError(f"{path} is on a file system without shared memory; name a local one in storage.path")
 
 
 def connect_reader(path: Path, timeout: float) -> sqlite3.Connection:

@@ -31,7 +31,8 @@ class Opened:
     writer: sqlite3.Connection
     readers: tuple[sqlite3.Connection, ...]
     epoch: str
-    inode: int
+    identity: tuple[int, int]
+    """Device and inode of the file."""
 
 
 class Database:
@@ -72,14 +73,20 @@ class Database:
         """Write a copy to a file that does not exist yet."""
         copy(self.path, target, self._timeout)
 
-    def verify(self, inode: int) -> None:
+    def verify(self, identity: tuple[int, int]) -> None:
         """Raise StorageError if the file that is open is no longer the one at the path."""
         try:
-            present = self.path.stat().st_ino == inode
-        except OSError:
-            present = False
-        if not present:
+            same = self._identify() == identity
+        except FileNotFoundError:
+            same = False
+        except OSError as error:
+            raise StorageError(f"{self.path} cannot be looked at: {error.strerror}") from error
+        if not same:
             raise StorageError(f"{self.path} was moved or replaced while komodod had it open; restart komodod")
+
+    def _identify(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
 
     def _inspect(self) -> None:
         if self.path.is_dir():
@@ -103,7 +110,7 @@ class Database:
             check(writer, self.path, self._steps)
             epoch = _settle(writer)
             opened.extend(connect_reader(self.path, self._timeout) for _ in range(READERS))
-            return Opened(writer, tuple(opened[1:]), epoch, self.path.stat().st_ino)
+            return Opened(writer, tuple(opened[1:]), epoch, self._identify())
         except BaseException:
             for connection in opened:
                 connection.close()

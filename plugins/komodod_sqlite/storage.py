@@ -71,7 +71,7 @@ class _Crew:
     writer: Writer
     readers: Readers
     epoch: str
-    inode: int
+    identity: tuple[int, int]
 
 
 class SqliteStorage(Storage):
@@ -95,7 +95,7 @@ class SqliteStorage(Storage):
         opened = await blocking(self._database.open, self._now())
         writer = Writer(opened.writer, self._database.path, self.announce)
         readers = Readers(opened.readers, self._database.path)
-        self._crew = _Crew(writer, readers, opened.epoch, opened.inode)
+        self._crew = _Crew(writer, readers, opened.epoch, opened.identity)
 
     async def close(self) -> None:
         crew, self._crew = self._crew, None
@@ -112,7 +112,7 @@ class SqliteStorage(Storage):
         crew, now = self._opened(), stamp(self._now())
 
         def touch(connection: sqlite3.Connection) -> None:
-            self._database.verify(crew.inode)
+            self._database.verify(crew.identity)
             connection.execute(SQL["ping"], {"now": str(now)})
 
         await crew.writer.submit(touch)

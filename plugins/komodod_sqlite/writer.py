@@ -25,6 +25,7 @@ class Writer(Workers):
     """Commits jobs in groups. A job is applied whole or not at all, whatever its neighbours do.
 
     What a job returned is told only after the COMMIT that made it durable. If that fails, so do all jobs of the group.
+    A job whose caller was cancelled is done all the same.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, announce: Callable[[], None]) -> None:

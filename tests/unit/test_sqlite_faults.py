@@ -12,6 +12,7 @@ from komodod.errors import StorageError, StorageRefusedError
 from komodod.storage import Batch, PutSync
 from komodod.testing.storage_contract.values import sync
 from komodod_sqlite.commits import commit
+from komodod_sqlite.connections import start_log
 from komodod_sqlite.faults import explain, refuse
 from komodod_sqlite.schema import MIGRATIONS, apply, connect_empty
 
@@ -70,6 +71,14 @@ def test_what_the_system_refuses_names_the_file(number: int, kind: type[StorageE
     refused = refuse(OSError(number, os.strerror(number)), Path("/x/a.db"), "opened")
     assert type(refused) is kind
     assert words in str(refused)
+
+
+def test_a_file_system_without_shared_memory_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "komodod.db"
+    file.touch()
+    dotfile = closing(sqlite3.connect(f"{file.as_uri()}?vfs=unix-dotfile", uri=True))
+    with dotfile as connection, pytest.raises(StorageRefusedError, match="is on a file system without shared memory"):
+        start_log(connection, file)
 
 
 def test_a_value_that_the_schema_cannot_hold_is_a_mistake_and_no_conflict() -> None:
