@@ -40,10 +40,11 @@ class Storage(abc.ABC):
     """Where komodod keeps everything.
 
     Any method may raise `StorageError`: then whether a commit happened is unknown, and a read told nothing. Rows are
-    values; what a read returns does not change afterwards. `after` and `limit` page by key: rows that exist during
-    the whole walk are seen exactly once; an `after` that no page gave may raise ValueError. Texts are Unicode: one with a
-    lone surrogate or a NUL may be refused with ValueError, and nothing of its batch is applied. The store's clock (`context.clock`, or the server's own) rules leases and
-    due times. All methods may be called concurrently from one event loop.
+    values; what a read returns does not change afterwards. `after` and `limit` page by key: rows that exist during the
+    whole walk are seen exactly once; an `after` that no page gave may raise ValueError. Texts are Unicode: one with a
+    lone surrogate or a NUL may be refused with ValueError, and nothing of its batch is applied. The store's clock
+    (`context.clock`, or the server's own) rules leases and due times. All methods may be called concurrently from one
+    event loop.
     """
 
     Config: ClassVar[type[BaseModel]]
