@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,15 @@ class Channel:
             return CROWDED, "the channel is slow, and has its share of messages under way"
         return None
 
+    @contextlib.contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Count a message or search as under way, from the decision that it may be until its result is stored."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
     def worked(self) -> None:
         """Note that the channel answered."""
         self.failures, self.paused_until = 0, 0.0
@@ -65,6 +75,13 @@ class Channel:
             self.failures += 1
             self.failed_at = now
         self.paused_until = max(self.paused_until, now + pause)
+
+    def renew(self) -> bool:
+        """Park it no longer, and send at once; return whether it was parked."""
+        parked, self.parked = self.parked is not None, None
+        if parked:
+            self.hasten()
+        return parked
 
     def hasten(self) -> None:
         """Send again at once: a person says that the channel answers."""

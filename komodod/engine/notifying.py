@@ -66,9 +66,11 @@ class Speaker:
             decision = Wait(now + timedelta(seconds=bar[0]), bar[1])
         match decision:
             case Say():
-                await self._say(step, channel, decision)
+                with channel.occupied():
+                    await self._say(step, channel, decision)
             case Search(doubt):
-                await self._search(step, channel, decision)
+                with channel.occupied():
+                    await self._search(step, channel, decision)
             case Abandon(doubt):
                 await step.commit(outcomes.abandoned(row, token, doubt, now))
             case Settle(doubt):
@@ -94,14 +96,11 @@ class Speaker:
             await step.commit(batch)
             return
         sent = self._world.clock.monotonic()
-        channel.in_flight += 1
         try:
             receipt = await guarded(_speak(channel, say), traits.timeout, grace=GRACE)
         except Exception as error:  # noqa: BLE001  whatever a notifier raises is judged, stored and shown
             await self._judge(step, channel, say, error, sent)
             return
-        finally:
-            channel.in_flight -= 1
         channel.worked()
         self._world.log.info(
             "notification_sent", notifier=channel.name, sync=step.row.title, edition=say.message.edition, key=say.key
@@ -142,15 +141,12 @@ class Speaker:
 
     async def _search(self, step: _Step, channel: Channel, search: Search) -> None:
         row, doubt = step.row, search.doubt
-        channel.in_flight += 1
         try:
             receipt = await guarded(channel.notifier.find(doubt.key), channel.notifier.traits.timeout, grace=GRACE)
         except Exception as error:  # noqa: BLE001  unknown is not absent: it is searched for again
             retry_at = self._retry_at(step.now(), row.attempts + 1, getattr(error, "retry_after", None))
             await step.commit(outcomes.search_failed(row, step.token, retry_at, self._world.words(error)))
             return
-        finally:
-            channel.in_flight -= 1
         if receipt is None:
             await step.commit(outcomes.missed(row, step.token, doubt, step.now()))
         else:
