@@ -44,7 +44,7 @@ class Traits:
     """What a notifier declares about its channel.
 
     `withdrawal` says in words what taking back means there. `window` is class B's, in seconds. `timeout` bounds one
-    call, in seconds. `max_bytes` bounds title and body together, in UTF-8; the engine cuts with a pointer.
+    call, in seconds; 45 is the most, as a lease has to cover it. `max_bytes` bounds title and body together, in UTF-8; the engine cuts with a pointer.
     """
 
     receipt_class: ReceiptClass

@@ -85,19 +85,19 @@ class Speaker:
         return f"kmd-{self._world.storage.epoch}-{self._world.new_id().replace('-', '')}"
 
     async def _say(self, step: _Step, channel: Channel, say: Say) -> None:
-        traits = channel.notifier.traits
-        lifetime = timedelta(seconds=self._leases.lifetime(traits.timeout + GRACE))
+        timeout = self._timeout(channel)
+        lifetime = self._lifetime(channel)
         step.row, intent = outcomes.intend(step.row, say, step.token, step.now(), lifetime)
         if not await step.commit(intent):
             return
-        if step.reach() < traits.timeout + GRACE + MARGIN:
+        if step.reach() < timeout + GRACE + MARGIN:
             error = "the lease would have ended before an answer was sure"
             batch = outcomes.unanswered(step.row, say, step.token, step.now(), error, doubtful=False, lifted=True)
             await step.commit(batch)
             return
         sent = self._world.clock.monotonic()
         try:
-            receipt = await guarded(_speak(channel, say), traits.timeout, grace=GRACE)
+            receipt = await guarded(_speak(channel, say), timeout, grace=GRACE)
         except Exception as error:  # noqa: BLE001  whatever a notifier raises is judged, stored and shown
             await self._judge(step, channel, say, error, sent)
             return
@@ -111,7 +111,6 @@ class Speaker:
     async def _judge(self, step: _Step, channel: Channel, say: Say, error: Exception, sent: float) -> None:
         """Commit what an error means of what was sent then: retry for ever, retry up to the limit, or dead."""
         row, now, words = step.row, step.now(), self._world.words(error)
-        lifetime = timedelta(seconds=self._leases.lifetime(channel.notifier.traits.timeout + GRACE))
         doubtful = not isinstance(error, PermanentError)
         if isinstance(error, GoneError):
             channel.parked = words
@@ -130,7 +129,7 @@ class Speaker:
         self._world.log.warning("notification_failed", notifier=channel.name, sync=row.title, error=words)
         stored = await step.commit(batch)
         if not stored and doubtful:
-            await self._confess(step, say, lifetime, None)
+            await self._confess(step, say, self._lifetime(channel), None)
         if stored and any(isinstance(write, AppendEvent) for write in batch.writes):
             await own.count_dead(self._world, self._world.act(ACTOR))
 
@@ -142,7 +141,7 @@ class Speaker:
     async def _search(self, step: _Step, channel: Channel, search: Search) -> None:
         row, doubt = step.row, search.doubt
         try:
-            receipt = await guarded(channel.notifier.find(doubt.key), channel.notifier.traits.timeout, grace=GRACE)
+            receipt = await guarded(channel.notifier.find(doubt.key), self._timeout(channel), grace=GRACE)
         except Exception as error:  # noqa: BLE001  unknown is not absent: it is searched for again
             retry_at = self._retry_at(step.now(), row.attempts + 1, getattr(error, "retry_after", None))
             await step.commit(outcomes.search_failed(row, step.token, retry_at, self._world.words(error)))
@@ -151,6 +150,14 @@ class Speaker:
             await step.commit(outcomes.missed(row, step.token, doubt, step.now()))
         else:
             await step.commit(outcomes.found(row, step.token, doubt, receipt, step.now()))
+
+    def _timeout(self, channel: Channel) -> float:
+        """Return the time-out of a call in seconds: the channel's, as far as a fresh lease covers it."""
+        return min(channel.notifier.traits.timeout, self._leases.length - GRACE - 2 * MARGIN)
+
+    def _lifetime(self, channel: Channel) -> timedelta:
+        """Return after how long a request to the channel can no longer land."""
+        return timedelta(seconds=self._leases.lifetime(self._timeout(channel) + GRACE))
 
     def _retry_at(self, now: datetime, attempts: int, retry_after: float | None) -> datetime:
         """Return the next moment to try."""
