@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from komodod.context import Context
 from komodod.engine.channels import Channel
 from komodod.engine.decisions.acting import Rules
-from komodod.errors import SourceError
+from komodod.errors import PluginError, SourceError
+from komodod.guard import guarded
 from komodod.redaction import one_line
 from komodod.scheduler import next_cron
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from komodod.clock import Clock
     from komodod.invariant import Invariant
     from komodod.model import Sync
+    from komodod.notifier import Notifier
     from komodod.pluginmanager import Plugins
     from komodod.settings.values import DeclaredNotifier, Settings
     from komodod.source import Source
@@ -75,13 +77,17 @@ class Builder:
         return cls(config, self.context(self._owner("sources", str(kind)), sync.name, sync.id))
 
     async def channels(self, declared: Iterable[DeclaredNotifier]) -> list[Channel]:
-        """Return the configured notifiers, open. If one does not open, those that did are closed again."""
+        """Return the configured notifiers, open. If one does not open, those that did are closed again.
+
+        Raises:
+            PluginError: one did not open.
+        """
         opened: list[Channel] = []
         try:
             for one in declared:
                 cls = self.plugins.registry().notifiers[one.type]
-                notifier = cls(one.config, self.context(self._owner("notifiers", one.type), one.name))
-                await notifier.open()
+                owner = self._owner("notifiers", one.type)
+                notifier = await _opened(owner, cls(one.config, self.context(owner, one.name)))
                 opened.append(Channel(one.name, one.type, notifier))
         except BaseException:
             for channel in opened:
@@ -102,6 +108,20 @@ class Builder:
     def _owner(self, kind: str, name: str) -> str:
         """Return the plugin that registers this."""
         return next(plugin.name for plugin in self.plugins.all if name in plugin.registers.get(kind, {}))
+
+
+OPENING: Final = 30.0
+"""Seconds that a notifier gets to open."""
+
+
+async def _opened(plugin: str, notifier: Notifier) -> Notifier:
+    try:
+        await guarded(notifier.open(), OPENING)
+    except Exception as error:
+        raise PluginError(
+            plugin, f"notifier {notifier.context.name!r} does not open: {one_line(str(error))}"
+        ) from error
+    return notifier
 
 
 def rules(settings: Settings, plugins: Plugins) -> Rules:

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from komodod import __version__, logs
 from komodod.api.server import ApiServer
@@ -23,7 +23,7 @@ from komodod.engine.consistency import Brake, Consistency
 from komodod.engine.invariants import stored_invariants
 from komodod.engine.inventory import Inventory
 from komodod.engine.world import World
-from komodod.errors import ConfigError, KomododError, Problem, StorageError
+from komodod.errors import ConfigError, KomododError, Problem, StorageError, StorageRefusedError
 from komodod.http import session
 from komodod.pluginmanager import Plugins
 from komodod.redaction import Redactor
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from komodod.engine.reports import Report
     from komodod.settings.values import Settings
 
+T = TypeVar("T")
+
 EXIT_ERROR: Final = 2
 EXIT_CONFIG: Final = 78
 """sysexits.h's EX_CONFIG; the unit does not restart on it."""
@@ -47,6 +49,9 @@ GRACE: Final = 10.0
 
 LAST: Final = 5.0
 """Seconds after an ordered stop until the process ends, whatever still runs in it."""
+
+AGAIN: Final = 5.0
+"""Seconds between two tries to start while the store is away."""
 
 PURGE_EVERY: Final = 3600.0
 """Seconds between two removals of old history."""
@@ -194,7 +199,7 @@ class _Run:
             api = ApiServer(daemon, settings.socket, log)
             await api.start()
             self._teardown.add("api", api.stop)
-            report = await daemon.prepare()
+            report = await self._patiently(daemon.prepare)
             self._begin(daemon)
             daemon.set_ready(None)
             status = f"{len(settings.syncs)} syncs declared; API on {settings.socket}"
@@ -215,8 +220,8 @@ class _Run:
             http=http,
         )
         storage = builder.storage(self._settings)
-        await storage.open()
         self._teardown.add("storage", storage.close, EXTEND)
+        await self._patiently(storage.open)
         daemon = Daemon(
             self._settings,
             self._file,
@@ -229,6 +234,22 @@ class _Run:
         )
         self._teardown.add("notifiers", daemon.close)
         return daemon
+
+    async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Take a step that needs the store, again and again while the store is away: a restart would mend nothing.
+
+        Raises:
+            StorageRefusedError: waiting does not help.
+        """
+        while True:
+            try:
+                return await step()
+            except StorageRefusedError:
+                raise
+            except StorageError as error:
+                self._log.error("store_unavailable", error=str(error), again_in=AGAIN)
+                self._supervisor.status(f"waiting for the store: {error}")
+            await asyncio.sleep(AGAIN)
 
     def _begin(self, daemon: Daemon) -> None:
         """Begin to work: leases, pump, schedule, watchdog, SIGHUP."""
