@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -24,9 +25,9 @@ from komodod.engine.inventory import Inventory
 from komodod.engine.leases import Leases
 from komodod.engine.notifying import Speaker
 from komodod.engine.pump import Pump
-from komodod.engine.rerouting import reroute, wake_stranded
+from komodod.engine.rerouting import reroute, wake_stranded, wake_waiting
 from komodod.engine.world import World
-from komodod.errors import ConfigError, KomododError, RefusedError
+from komodod.errors import KomododError, RefusedError, StorageError
 from komodod.hookcalls import HookCaller
 from komodod.model import AlertKind, EventKind, Origin, Sync
 from komodod.settings.loading import load
@@ -70,7 +71,7 @@ class Daemon:
         redactor: Redactor,
         log: FilteringBoundLogger,
     ) -> None:
-        self.settings = settings
+        self.settings = self._started_with = settings
         self._config_file, self._environ = config_file, environ
         self._plugins, self._builder = plugins, builder
         self._redactor = redactor
@@ -111,14 +112,20 @@ class Daemon:
         return (inventory, *stored_invariants(act), *self._builder.invariants())
 
     async def prepare(self) -> Report:
-        """Do what must be done before READY: channels, the built-in sync, today's routes, and the first pass."""
-        self.channels.replace(await self._builder.channels(self.settings.notifiers))
+        """Do what must be done before READY: channels, the built-in sync, today's routes, and the first pass.
+
+        It may be called again after a StorageError.
+        """
+        if not list(self.channels):
+            self.channels.replace(await self._builder.channels(self.settings.notifiers))
         await own.ensure(self._world)
         act = self._world.act("komodod")
         await ClockWatch(self._world).look_at_start()
         report = await self.consistency.run(act, trigger="start")
         await reroute(self._world, act)
         await wake_stranded(self._world, self.channels)
+        for channel in self.channels:
+            await wake_waiting(self._world, channel.name, dead=False)
         return report
 
     def set_ready(self, why_not: str | None) -> None:
@@ -156,11 +163,13 @@ class Daemon:
         Raises:
             ConfigError: it is not valid, and the old one stays.
             RefusedError: it would delete too many syncs without `force`.
+            PluginError: a notifier does not open.
+            StorageError: the store did not answer; the next pass goes on with what is left to do.
         """
         async with self._reloading:
             try:
                 return await self._reload(act, dry_run=dry_run, force=force)
-            except (ConfigError, RefusedError) as error:
+            except KomododError as error:
                 if not dry_run:
                     await self._note_failure(act, error)
                 raise
@@ -169,17 +178,21 @@ class Daemon:
         new = await blocking(load, self._config_file, self._plugins.registry(), self._environ)
         stored = await self._stored()
         changed = comparing.changes(self.settings, new, stored)
-        needed = comparing.restart_needed(self.settings, new)
+        needed = comparing.restart_needed(self._started_with, new)
         self._brake(new, changed, len(stored), force=force)
         if dry_run:
             return Reload(changed=changed, restart_needed=needed)
         self._redactor.add(*secrets(new))
-        await self._follow(new)
+        renewed = await self._follow(new)
+        act = dataclasses.replace(act, rules=self._world.rules)  # what follows is decided by the new routes
         report = await self.consistency.run(act, trigger="reload", force=force)
         self._reload_error, self._restart_needed = None, needed
         self._loaded_at = self._world.clock.now()
         await reroute(self._world, act)
         await wake_stranded(self._world, self.channels)
+        for name in renewed:
+            await wake_waiting(self._world, name, dead=True)
+        await own.count_dead(self._world, act)
         await own.clear(self._world, act, AlertKind.RELOAD_FAILED)
         data = {"changed": changed, "restart_needed": list(needed), "report": codec.dump(report)}
         await self._world.storage.commit(Batch((), act.tell(EventKind.CONFIG_RELOADED, data=data)))
@@ -194,10 +207,15 @@ class Daemon:
                 "`komodod config reload --force` deletes them"
             )
 
-    async def _follow(self, new: Settings) -> None:
-        """Let the parts go by the new settings; the notifiers first, as they may fail to open."""
+    async def _follow(self, new: Settings) -> Sequence[str]:
+        """Let the parts go by the new settings; the notifiers first, as they may fail to open.
+
+        Returns:
+            the notifiers that are new, changed, or no longer parked.
+        """
         replaced = list(self.channels)
         fresh = await self._channels(new)
+        renewed = [channel.name for channel in fresh if channel.renew() or channel not in replaced]
         self.settings = new
         self.channels.replace(fresh)
         self._world.rules = rules(new, self._plugins)
@@ -210,23 +228,24 @@ class Daemon:
         task = asyncio.create_task(_retire([channel for channel in replaced if channel not in fresh]))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+        return renewed
 
     async def _channels(self, new: Settings) -> list[Channel]:
-        """Return the channels of new settings; one whose configuration is the same goes on as it is, no longer parked."""
+        """Return the channels of new settings; one whose configuration is the same goes on as it is."""
         known = {one.name: (one.type, one.config) for one in self.settings.notifiers}
         same = {one.name for one in new.notifiers if known.get(one.name) == (one.type, one.config)}
         opened = await self._builder.channels(one for one in new.notifiers if one.name not in same)
-        kept = [channel for channel in self.channels if channel.name in same]
-        for channel in kept:
-            channel.parked = None
-        return [*kept, *opened]
+        return [*(channel for channel in self.channels if channel.name in same), *opened]
 
     async def _note_failure(self, act: Act, error: KomododError) -> None:
         """Keep the old configuration, and let people know that it is not what the file says."""
         self._reload_error = str(error)
         self._log.error("reload_failed", op_id=act.op_id, error=str(error))
         words = f"the configuration was not reloaded, the old one stays: {str(error).splitlines()[0]}"
-        await own.raise_(self._world, act, AlertKind.RELOAD_FAILED, words)
+        try:
+            await own.raise_(self._world, act, AlertKind.RELOAD_FAILED, words)
+        except StorageError as trouble:
+            self._log.warning("alert_not_stored", op_id=act.op_id, kind="reload_failed", error=str(trouble))
 
     async def _stored(self) -> list[Sync]:
         found: list[Sync] = []

@@ -11,7 +11,7 @@ from komodod.engine import syncs, upkeep
 from komodod.engine.clockwatch import ClockWatch
 from komodod.engine.decisions.acting import Rules
 from komodod.engine.decisions.routing import Route
-from komodod.engine.rerouting import reroute
+from komodod.engine.rerouting import reroute, wake_waiting
 from komodod.errors import PermanentError, RefusedError, StorageError, TemporaryError
 from komodod.model import AlertKind, HookCallState, Notification, Shown, SyncState
 from komodod.notifier import ReceiptClass
@@ -152,6 +152,41 @@ def test_a_retry_by_hand_says_that_the_notifier_is_parked() -> None:
     play(story)
 
 
+@pytest.mark.parametrize("fate", ["down", "gone"])
+def test_a_channel_that_was_renewed_is_told_at_once_what_waits_for_it(fate: str) -> None:
+    async def story(world: Simulation) -> None:
+        outside = world.outsides["console"]
+        outside.fate = lambda: fate
+        await pending(world)
+        await pending(world, "other")
+        await asyncio.sleep(1000)
+        outside.fate = lambda: "ok"
+        process = world.processes[0]
+        channel = process.channels.get("console")
+        assert channel is not None
+        assert channel.renew() == (fate == "gone")
+        channel.hasten()
+        await wake_waiting(process.world, "console", dead=True)
+        await asyncio.sleep(2)
+        titles = {one.message.title for one in outside.standing.values()}
+        assert titles >= {f"[warning] {name}: 1 pending update: update a" for name in ("other", "web")}
+
+    play(story)
+
+
+def test_a_start_does_not_try_afresh_what_was_given_up() -> None:
+    async def story(world: Simulation) -> None:
+        outside = world.outsides["console"]
+        outside.fate = lambda: "broken"
+        await pending(world)
+        tried = len(outside.requests)
+        await wake_waiting(world.processes[0].world, "console", dead=False)
+        await asyncio.sleep(60)
+        assert len(outside.requests) == tried
+
+    play(story)
+
+
 def test_410_parks_the_notifier_for_all_its_messages() -> None:
     async def story(world: Simulation) -> None:
         outside = world.outsides["console"]
@@ -286,7 +321,7 @@ def test_a_plugin_that_hangs_in_all_its_places_does_not_keep_anothers_retries_fr
             tries.append(asyncio.get_running_loop().time())
             raise TemporaryError("not now", retry_after=3.0)
 
-        world.plugins.call = call  # type: ignore[method-assign]  # two plugins, each with a trouble of its own
+        world.plugins.call = call  # type: ignore[method-assign, assignment]  # two plugins, each with a trouble of its own
         for number in range(6):
             await world.delete(await world.create(f"s{number}"))
         await asyncio.sleep(60)

@@ -34,6 +34,9 @@ SEARCHES = 2
 SEARCH_GAP = timedelta(seconds=10)
 """The distance between the searches."""
 
+RETRY = "retry"
+"""What a notification waits for whose own request failed for a while."""
+
 
 def intend(row: Notification, say: Say, token: str, now: datetime, lifetime: timedelta) -> tuple[Notification, Batch]:
     """The intent, durable before the first byte leaves: the attempt, and the doubt that stays if nobody can tell.
@@ -158,7 +161,7 @@ def unanswered(
     outcome = "unanswered" if doubtful else "failed"
     attempts = row.attempts - 1 if lifted else row.attempts
     told = _noted(
-        row, outcome, error, attempts=attempts, last_error=error, retry_at=retry_at, due_at=retry_at, waiting="retry"
+        row, outcome, error, attempts=attempts, last_error=error, retry_at=retry_at, due_at=retry_at, waiting=RETRY
     )
     doubts = () if doubtful else _as_before(row, say)
     return _result(row, token, PutNotification(told), *doubts)
