@@ -66,7 +66,11 @@ class CloneHasSync(Invariant):
 
 
 class TombstoneIsYoung(Invariant):
-    """A deleted sync is remembered for a day, so that no late check makes its clone again, and then forgotten."""
+    """A deleted sync is remembered for a day, so that no late check makes its clone again, and then forgotten.
+
+    A tombstone is made after its sync has left the store. So a sync that has one and is there came back with a store that
+    was set back (a backup): its tombstone goes at once, or it could not be checked.
+    """
 
     name = "tombstone-is-young"
     sweeping = False
@@ -75,27 +79,32 @@ class TombstoneIsYoung(Invariant):
         super().__init__(context)
         self._shelf = Shelf(context.state_dir)
 
-    async def census(self, storage: Storage) -> Census:  # noqa: ARG002  it is about files alone
-        buried, expired = await blocking(self._shelf.buried), await self._expired()
-        return Census(checked=len(buried), found=len(expired))
+    async def census(self, storage: Storage) -> Census:
+        buried, over = await blocking(self._shelf.buried), await self._over(storage)
+        return Census(checked=len(buried), found=len(over))
 
-    async def findings(self, storage: Storage, after: str | None, limit: int) -> Page[Finding]:  # noqa: ARG002  as above
-        rest = [sync_id for sync_id in await self._expired() if after is None or sync_id > after]
+    async def findings(self, storage: Storage, after: str | None, limit: int) -> Page[Finding]:
+        rest = [sync_id for sync_id in await self._over(storage) if after is None or sync_id > after]
         found = tuple(
             Finding(sync_id, f"the deleted sync {sync_id} need not be remembered") for sync_id in rest[:limit]
         )
         return Page(found, found[-1].id if len(rest) > limit else None)
 
-    async def repair(self, finding: Finding, storage: Storage) -> Batch | None:  # noqa: ARG002  as above
-        """Forget the sync, if it is still time to.
+    async def repair(self, finding: Finding, storage: Storage) -> Batch | None:
+        """Forget that the sync is gone, if it is still time to.
 
         Raises:
             TemporaryError: a check that came much too late looks at it at this moment.
         """
         async with self._shelf.clearing(finding.id, PATIENCE):
-            if finding.id in await self._expired():
+            if finding.id in await self._expired() or await storage.get_sync(finding.id) is not None:
                 await blocking(self._shelf.forget, finding.id)
         return None
+
+    async def _over(self, storage: Storage) -> list[str]:
+        expired = set(await self._expired())
+        buried = sorted(await blocking(self._shelf.buried))
+        return [one for one in buried if one in expired or await storage.get_sync(one) is not None]
 
     async def _expired(self) -> list[str]:
         return await blocking(self._shelf.expired, self.context.clock.now())

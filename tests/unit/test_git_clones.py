@@ -383,6 +383,21 @@ def test_a_deleted_sync_is_forgotten_after_a_day(tmp_path: Path) -> None:
     assert [path.name for path in on.shelf.place.iterdir()] == [f"{SYNC_ID}.deleted"]
 
 
+def test_a_deleted_sync_that_a_backup_brought_back_is_remembered_no_longer(tmp_path: Path) -> None:
+    on = Pass(tmp_path / "state", TombstoneIsYoung)
+
+    async def main() -> None:
+        for sync_id in (SYNC_ID, OTHER):
+            on.shelf.bury(sync_id, on.clock.now())
+        await on.add(SYNC_ID, "git")
+        assert await on.found() == [SYNC_ID]
+        await on.mend()
+        assert await on.found() == []
+
+    asyncio.run(main())
+    assert [path.name for path in on.shelf.place.iterdir()] == [f"{OTHER}.deleted"]
+
+
 def test_looking_at_an_empty_shelf_makes_nothing(tmp_path: Path) -> None:
     on = Pass(tmp_path / "state", CloneHasSync)
     on.shelf.place.rmdir()
