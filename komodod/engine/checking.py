@@ -12,12 +12,13 @@ from komodod.engine.decisions import observing
 from komodod.errors import Conflict, KomododError
 from komodod.guard import GRACE, guarded
 from komodod.model import Aggregate, ApplyRequest, Sync
+from komodod.storage import Batch, LeaseHeld
 
 if TYPE_CHECKING:
     from komodod.engine.decisions.acting import Act
     from komodod.engine.world import World
     from komodod.source import Source
-    from komodod.storage import Batch, Claim
+    from komodod.storage import Claim
 
 T = TypeVar("T")
 
@@ -80,7 +81,8 @@ class Checker:
         bind_contextvars(op_id=act.op_id)
         if request.starts >= LOST_CHECKS:
             error = f"{request.starts} applies in a row did not live to tell; see the log of the time"
-            await self._finish(claim, observing.apply_failed(act, claim.token, claim.row, error), claim.row, error)
+            batch = observing.apply_failed(act, claim.token, claim.row, error)
+            await self._finish(act, claim, batch, claim.row, error)
             return
         sync, intent = observing.apply_started(act, claim.token, claim.row, request)
         try:
@@ -93,21 +95,33 @@ class Checker:
         except Exception as raised:  # noqa: BLE001  whatever a source raises, the apply is not done
             error = self._explain(sync, raised, "apply_failed")
             batch = observing.apply_failed(self._now(act), claim.token, sync, error)
-            await self._finish(claim, batch, sync, f"failed: {error}")
+            await self._finish(act, claim, batch, sync, f"failed: {error}")
             return
         world.log.info("sync_applied", sync=sync.name, summary=outcome.summary)
         batch = observing.applied(self._now(act), claim.token, sync, outcome)
-        await self._finish(claim, batch, sync, outcome.summary)
+        await self._finish(act, claim, batch, sync, outcome.summary)
 
-    async def _finish(self, claim: Claim[Sync], batch: Batch, sync: Sync, outcome: str) -> None:
+    async def _finish(self, act: Act, claim: Claim[Sync], batch: Batch, sync: Sync, outcome: str) -> None:
         """Commit the end of an apply; if the sync changed meanwhile, only tell of it (design D6)."""
         try:
             await self._world.storage.commit(batch)
         except Conflict:
-            request = sync.apply_request
-            act = self._world.act(request.actor if request else "komodod", request.op_id if request else None)
-            await self._world.storage.commit(observing.discarded(act, sync, outcome))
-            await self._give_up(claim)
+            await self._discard(act, claim, sync, outcome)
+
+    async def _discard(self, act: Act, claim: Claim[Sync], sync: Sync, outcome: str) -> None:
+        """Tell of an apply whose sync changed meanwhile, and have looked at what it has become."""
+        while True:
+            told = observing.discarded(self._now(act), sync, outcome)
+            now = await self._world.storage.get_sync(sync.id)
+            rest = Batch() if now is None else observing.carried_out(self._now(act), claim.token, now)
+            try:
+                await self._world.storage.commit(told + rest)
+            except Conflict as conflict:
+                if isinstance(conflict.expectation, LeaseHeld):  # deleted, or somebody else's by now
+                    await self._world.storage.commit(told)
+                    return
+            else:
+                return
 
     async def _use(self, sync: Sync, ask: Callable[[Source], Coroutine[Any, Any, T]]) -> T:
         """Build the source, ask it, and close it whatever happens; all within the sync's time-out."""
@@ -139,5 +153,5 @@ class Checker:
         return words
 
     def _now(self, act: Act) -> Act:
-        """Return the operation at the present moment: a check can take minutes."""
-        return replace(act, now=self._world.clock.now())
+        """Return the operation at the present moment: a check can take minutes, and a reload can come in between."""
+        return replace(act, now=self._world.clock.now(), rules=self._world.rules)

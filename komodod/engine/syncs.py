@@ -198,7 +198,7 @@ async def wait_seen(world: World, sync_id: str, requests: int, seconds: float) -
             while True:
                 ticks = world.storage.ticks()
                 sync = await world.storage.get_sync(sync_id)
-                if sync is None or (sync.requests_seen >= requests and sync.apply_request is None):
+                if sync is None or seen(sync, requests):
                     return sync
                 await world.storage.changed(ticks)
     except TimeoutError:

@@ -53,7 +53,8 @@ def observed(act: Act, token: str, aggregate: Aggregate, observation: Observatio
     sync = _seen(act, old, observation)
     applied = old.applied_digest is not None and not sync.pending
     alerts = follow(act, sync, aggregate.alerts, Resolution.APPLIED if applied else Resolution.IN_STEP)
-    changes = () if sync.digest == old.digest else (PutChanges(sync.id, stored(observation.changes, sync.spec.diff)),)
+    known = (sync.digest, sync.state, None) == (old.digest, old.state, old.cause)
+    changes = () if known else (PutChanges(sync.id, stored(observation.changes, sync.spec.diff)),)
     return _result(old, token, (PutSync(sync), *changes, *alerts, *_news(act, old, sync)))
 
 
@@ -76,13 +77,11 @@ def _seen(act: Act, old: Sync, observation: Observation) -> Sync:
         checked_at=act.now,
         next_check_at=act.next_check(old.spec),
         requests_seen=old.requests,
-        attempts=0,
+        applied_digest=digest if stuck else None,
         cause=None,
     )
-    if not stuck:
-        return _self_applying(
-            act, dataclasses.replace(sync, applied_digest=None, apply_error=None, apply_rounds=0, auto_apply_at=None)
-        )
+    if not pending:
+        return dataclasses.replace(sync, apply_error=None, apply_rounds=0, auto_apply_at=None)
     return _self_applying(act, sync)
 
 
@@ -94,10 +93,15 @@ def _conditions(*, pending: bool, stuck: bool) -> Iterable[AlertKind]:
 
 
 def _self_applying(act: Act, sync: Sync) -> Sync:
-    """Ask for an apply where the sync is pending and brings itself in step; after a vain one, when its wait is over."""
-    if sync.spec.apply is not ApplyMode.AUTO or not sync.pending or sync.apply_request is not None:
+    """Ask for an apply where a pending sync brings itself in step; after a vain one, when its wait is over.
+
+    An apply is vain if anything is pending after it, be it something else: a source that never says the same twice
+    would be applied without a pause. A wait longer than any can be meant was begun before the clock was set back.
+    """
+    if sync.spec.apply is not ApplyMode.AUTO or sync.apply_request is not None:
         return sync
-    if sync.auto_apply_at is not None and sync.auto_apply_at > act.now:
+    longest = act.now + timedelta(seconds=act.rules.backoff_max)
+    if sync.auto_apply_at is not None and act.now < sync.auto_apply_at <= longest:
         planned = sync.next_check_at or sync.auto_apply_at
         return dataclasses.replace(sync, next_check_at=min(planned, sync.auto_apply_at))
     request = ApplyRequest(op_id=act.op_id, actor=AUTO, at=act.now)
@@ -128,7 +132,6 @@ def failed(act: Act, token: str, aggregate: Aggregate, error: str) -> Batch:
         checked_at=act.now,
         next_check_at=act.next_retry(old.spec, failures),
         requests_seen=old.requests,
-        attempts=0,
         cause=None,
     )
     told = act.tell(EventKind.SYNC_FAILED, sync=sync, reason=error) if not old.failures else ()
@@ -173,7 +176,6 @@ def _tried(act: Act, sync: Sync, error: str | None) -> Sync:
         apply_rounds=rounds,
         auto_apply_at=act.now + timedelta(seconds=wait),
         next_check_at=act.now,
-        attempts=0,
         cause=act.op_id,
     )
 
@@ -183,6 +185,20 @@ def discarded(act: Act, sync: Sync, outcome: str) -> Batch:
     return Batch((), act.tell(EventKind.APPLY_DISCARDED, sync=sync, reason=outcome))
 
 
+def carried_out(act: Act, token: str, sync: Sync) -> Batch:
+    """A sync that was edited while it was applied: that wish is not carried out again, and what is there is looked at.
+
+    Args:
+        act: the operation of the apply.
+        token: the lease of the apply.
+        sync: as it is now; a wish that came meanwhile stays.
+    """
+    waiting = sync.apply_request
+    left = None if waiting is not None and waiting.op_id == act.op_id else waiting
+    done = bumped(act, sync, apply_request=left, cause=act.op_id)
+    return _result(sync, token, (PutSync(done), RequestCheck(sync.id)))
+
+
 def overtaken(token: str, sync: Sync) -> Batch:
     """A check whose sync was written meanwhile: drop it, and have the sync checked at once."""
     held = LeaseHeld(Work.CHECK, sync.id, token)
@@ -190,7 +206,7 @@ def overtaken(token: str, sync: Sync) -> Batch:
 
 
 def _result(sync: Sync, token: str, writes: tuple[Write, ...]) -> Batch:
-    expect = (SyncAt(sync.id, sync.generation), LeaseHeld(Work.CHECK, sync.id, token))
+    expect = (LeaseHeld(Work.CHECK, sync.id, token), SyncAt(sync.id, sync.generation))
     return Batch(expect, (*writes, Release(Work.CHECK, sync.id)))
 
 

@@ -10,6 +10,8 @@ from komodod.engine.decisions.alerting import close, follow, rerouted, settled
 from komodod.model import (
     Aggregate,
     ApplyRequest,
+    Changes,
+    DiffMode,
     EventKind,
     Notification,
     Origin,
@@ -18,7 +20,7 @@ from komodod.model import (
     Sync,
     SyncState,
 )
-from komodod.storage import Batch, DeleteSync, NameFree, PutSync, SyncAt
+from komodod.storage import Batch, DeleteSync, NameFree, PutChanges, PutSync, SyncAt, Write
 
 if TYPE_CHECKING:
     from komodod.engine.decisions.acting import Act
@@ -60,12 +62,21 @@ def edited(act: Act, aggregate: Aggregate, links: Links, spec: Spec, declared: s
     sync = dataclasses.replace(sync, next_check_at=act.now, auto_apply_at=None, cause=act.op_id)
     if old.spec.source != spec.source:
         sync = dataclasses.replace(
-            sync, state=SyncState.UNKNOWN, apply_request=None, applied_digest=None, apply_rounds=0
+            sync, state=SyncState.UNKNOWN, apply_request=None, applied_digest=None, apply_error=None, apply_rounds=0
         )
     alerts = [dataclasses.replace(alert, severity=spec.severity, labels=spec.labels) for alert in aggregate.alerts]
     moves = (write for alert in alerts for write in rerouted(act, alert, links.get(alert.id, ())))
     told = act.tell(EventKind.SYNC_UPDATED, sync=sync, data={"changed": sorted(changed)})
-    return Batch((_fence(old),), (PutSync(sync), *follow(act, sync, aggregate.alerts), *moves, *told))
+    return Batch(
+        (_fence(old),), (PutSync(sync), *_bared(old, sync), *follow(act, sync, aggregate.alerts), *moves, *told)
+    )
+
+
+def _bared(old: Sync, sync: Sync) -> tuple[Write, ...]:
+    """Take the texts of changes, which can hold secrets, out of the store at once where they are no longer wanted."""
+    if old.spec.diff is sync.spec.diff or sync.spec.diff is not DiffMode.NONE:
+        return ()
+    return (PutChanges(sync.id, Changes(items=sync.headline, omitted=sync.pending - len(sync.headline))),)
 
 
 def paused(act: Act, aggregate: Aggregate) -> Batch | None:
@@ -112,8 +123,11 @@ def spec_difference(old: Spec, new: Spec) -> frozenset[str]:
 
 
 def bumped(act: Act, sync: Sync, **changes: Any) -> Sync:
-    """Return the sync with these changes, one generation on."""
-    return dataclasses.replace(sync, generation=sync.generation + 1, updated_at=act.now, **changes)
+    """Return the sync with these changes, one generation on.
+
+    Claims are counted anew: a check that is under way will be dropped for it, and not because it did not live to tell.
+    """
+    return dataclasses.replace(sync, generation=sync.generation + 1, updated_at=act.now, attempts=0, **changes)
 
 
 def _fence(sync: Sync) -> SyncAt:
