@@ -6,12 +6,13 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -83,6 +84,17 @@ class Daemon:
         self.config.write_text(yaml.safe_dump(whole, sort_keys=False))
         return self
 
+    def include(self, name: str, **sections: Any) -> None:
+        """Write a file for `include: [conf.d/*.yaml]`."""
+        (self.directory / "conf.d" / f"{name}.yaml").write_text(yaml.safe_dump(sections, sort_keys=False))
+
+    def plugin(self, name: str, source: str) -> dict[str, Any]:
+        """Write a plugin, and return the section that has it loaded."""
+        folder = self.directory / "plugins"
+        folder.mkdir(mode=0o755, exist_ok=True)
+        (folder / f"{name}.py").write_text(source)
+        return {"path": [str(folder)]}
+
     def spawn(self) -> Self:
         """Start the process and return at once."""
         command = [str(KOMODOD), "run", "--config", str(self.config)]
@@ -131,6 +143,11 @@ class Daemon:
     def alerts(self) -> list[tuple[str, str]]:
         """Return sync and kind of the open alerts."""
         return sorted((alert["sync"], alert["kind"]) for alert in self.json("alert", "list"))
+
+    def dump(self) -> list[str]:
+        """Return everything that the store holds, as SQL."""
+        with closing(sqlite3.connect(f"file:{self.state}/komodod.db?mode=ro", uri=True)) as connection:
+            return list(connection.iterdump())
 
     def until(self, condition: Callable[[], object]) -> None:
         """Return when the condition holds; it is looked at again and again."""
