@@ -28,6 +28,7 @@ from komodod.engine.pump import Pump
 from komodod.engine.rerouting import reroute, wake_stranded, wake_waiting
 from komodod.engine.world import World
 from komodod.errors import KomododError, RefusedError, StorageError
+from komodod.guard import guarded
 from komodod.hookcalls import HookCaller
 from komodod.model import AlertKind, EventKind, Origin, Sync
 from komodod.settings.loading import load
@@ -137,14 +138,15 @@ class Daemon:
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        for channel in self.channels:
-            await channel.notifier.close()
+        await _close(list(self.channels), self._log)
 
     # -- duties
 
     async def scheduled_pass(self) -> None:
-        """Run the pass of the schedule."""
-        await self.consistency.run(self._world.act("komodod"), trigger="schedule")
+        """Run the pass of the schedule, and make up for what a reload that was cut short left to be rerouted."""
+        act = self._world.act("komodod")
+        await self.consistency.run(act, trigger="schedule")
+        await reroute(self._world, act)
 
     async def purge(self) -> None:
         """Remove history that is older than it is kept."""
@@ -225,7 +227,7 @@ class Daemon:
         self.consistency.brake = _brake(new)
         for follow in self.on_reload:
             follow(new)
-        task = asyncio.create_task(_retire([channel for channel in replaced if channel not in fresh]))
+        task = asyncio.create_task(_retire([channel for channel in replaced if channel not in fresh], self._log))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         return renewed
@@ -331,14 +333,27 @@ def _brake(settings: Settings) -> Brake:
     return Brake(brake.at_least, brake.fraction)
 
 
-async def _retire(channels: Sequence[Channel]) -> None:
-    """Close notifiers that are no longer configured, once they have nothing under way."""
-    for _ in range(int(CLOSING / LOOK)):
-        if not any(channel.in_flight for channel in channels):
-            break
-        await asyncio.sleep(LOOK)
-    for channel in channels:
-        await channel.notifier.close()
+async def _retire(channels: Sequence[Channel], log: FilteringBoundLogger) -> None:
+    """Close notifiers that are no longer configured, once they have nothing under way, or when we stop."""
+    try:
+        for _ in range(int(CLOSING / LOOK)):
+            if not any(channel.in_flight for channel in channels):
+                break
+            await asyncio.sleep(LOOK)
+    finally:
+        await _close(channels, log)
+
+
+async def _close(channels: Sequence[Channel], log: FilteringBoundLogger) -> None:
+    """Close notifiers, all at once, so that none waits for another."""
+
+    async def close(channel: Channel) -> None:
+        try:
+            await guarded(channel.notifier.close(), CLOSING)
+        except Exception as error:  # noqa: BLE001  a plugin's; nobody waits for what it has to say
+            log.warning("notifier_not_closed", notifier=channel.name, error=str(error))
+
+    await asyncio.gather(*(close(channel) for channel in channels))
 
 
 def _describe(plugin: Any, wedged: Collection[str]) -> dict[str, Json]:
