@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from pydantic import BaseModel, Field
@@ -71,7 +72,6 @@ class _Crew:
     writer: Writer
     readers: Readers
     epoch: str
-    identity: tuple[int, int]
 
 
 class SqliteStorage(Storage):
@@ -93,9 +93,10 @@ class SqliteStorage(Storage):
 
     async def open(self) -> None:
         opened = await blocking(self._database.open, self._now())
-        writer = Writer(opened.writer, self._database.path, self.announce)
+        verify = partial(self._database.verify, opened.identity)
+        writer = Writer(opened.writer, self._database.path, self.announce, verify)
         readers = Readers(opened.readers, self._database.path)
-        self._crew = _Crew(writer, readers, opened.epoch, opened.identity)
+        self._crew = _Crew(writer, readers, opened.epoch)
 
     async def close(self) -> None:
         crew, self._crew = self._crew, None
@@ -109,13 +110,12 @@ class SqliteStorage(Storage):
         return self._opened().epoch
 
     async def ping(self) -> None:
-        crew, now = self._opened(), stamp(self._now())
+        now = str(stamp(self._now()))
 
         def touch(connection: sqlite3.Connection) -> None:
-            self._database.verify(crew.identity)
-            connection.execute(SQL["ping"], {"now": str(now)})
+            connection.execute(SQL["ping"], {"now": now})
 
-        await crew.writer.submit(touch)
+        await self._opened().writer.submit(touch)
 
     def _now(self) -> datetime:
         """Return the store's clock; read on the event loop, where a simulated one goes."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Final
 
+from komodod.errors import StorageError
 from komodod_sqlite.faults import explain
 from komodod_sqlite.workers import Job, Outcome, Work, Workers
 
@@ -25,11 +26,14 @@ class Writer(Workers):
     """Commits jobs in groups. A job is applied whole or not at all, whatever its neighbours do.
 
     What a job returned is told only after the COMMIT that made it durable. If that fails, so do all jobs of the group.
-    A job whose caller was cancelled is done all the same.
+    A job whose caller was cancelled is done all the same. `verify` raises StorageError where the file is no longer the
+    one at its path: what is written there would be lost with it, so nothing is.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, announce: Callable[[], None]) -> None:
-        self._path, self._announce = path, announce
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, announce: Callable[[], None], verify: Callable[[], None]
+    ) -> None:
+        self._path, self._announce, self._verify = path, announce, verify
         super().__init__("writer", [connection])
 
     def _serve(self, connection: sqlite3.Connection) -> None:
@@ -55,11 +59,14 @@ class Writer(Workers):
 
     def _commit(self, connection: sqlite3.Connection, group: Sequence[Job[Any]]) -> list[Outcome]:
         try:
+            self._verify()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")  # what the last group could not undo
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._attempt(connection, job.work) for job in group]
             connection.execute("COMMIT")
+        except StorageError as error:
+            return [Outcome(error=StorageError(str(error))) for _ in group]
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):  # it is tried, and told of, again before the next group
                 if connection.in_transaction:

@@ -97,6 +97,17 @@ def test_the_status_is_told_without_the_store_where_that_does_not_answer(
     api(story)
 
 
+def test_the_status_tells_of_a_store_that_can_be_read_and_not_written(api: Play) -> None:
+    async def story(stage: Stage) -> None:
+        await stage.pending("web")
+        stage.store.ping = fail  # type: ignore[method-assign]  # a store in trouble
+        status = await stage.get("/status")
+        assert (status["ready"], status["why"]) == (False, "the disk is full")
+        assert status["counts"]["syncs"] == {"pending": 1}
+
+    api(story)
+
+
 def test_plugins_are_described_as_the_daemon_does(api: Play) -> None:
     async def story(stage: Stage) -> None:
         assert await stage.get("/plugins") == {"items": [{"name": "cleaner", "state": "loaded"}], "next": None}

@@ -274,6 +274,8 @@ def test_a_database_that_is_replaced_under_the_daemon_is_noticed(tmp_path: Path)
             (tmp_path / "restored.db").rename(tmp_path / "komodod.db")
             with pytest.raises(StorageError, match=r"komodod\.db was moved or replaced while komodod had it open"):
                 await store.ping()
+            with pytest.raises(StorageError, match="restart komodod"):
+                await store.commit(Batch((), (AppendEvent(event()),)))
 
     asyncio.run(scenario())
 

@@ -31,7 +31,7 @@ class Bench:
         )
         self.path, self.said, self.woken = path, list[str](), 0
         connection.set_trace_callback(self.said.append)
-        self.writer = Writer(connection, path, self.wake)
+        self.writer = Writer(connection, path, self.wake, lambda: None)
         self.readers = Readers([connect_reader(path, 0.1)], path)
 
     def wake(self) -> None:

@@ -24,6 +24,7 @@ from komodod.api.answers import (
 )
 from komodod.api.call import Call, Caller
 from komodod.api.inputs import DryRun, Force, Text
+from komodod.api.routes.health import ping
 from komodod.api.routes.passes import MATCH, told_view
 from komodod.api.views import Listing
 from komodod.blocking import blocking
@@ -87,7 +88,7 @@ async def _ask_store(call: Call) -> dict[str, Any]:
                 "counts": CountsView.model_validate(await call.storage.counts()),
                 "next_due": DueView.model_validate(await call.storage.next_due(sorted(call.service.present_plugins()))),
                 "last_pass": told_view(passes[0]) if passes else None,
-                "error": None,
+                "error": await ping(call),  # it may be read, and take nothing any more
             }
     except StorageError as error:
         return {"error": str(error)}

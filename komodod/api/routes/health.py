@@ -28,14 +28,15 @@ async def show_health() -> Health:
 @router.get("/readyz", responses=NOT_READY)
 async def show_readiness(call: Caller, *, response: Response) -> Health:
     """Say whether the daemon does its work: it has started, and its store can write."""
-    why = call.service.ready() or await _ping(call)
+    why = call.service.ready() or await ping(call)
     if why is None:
         return Health(status="ready")
     response.status_code = 503
     return Health(status="not ready", why=why)
 
 
-async def _ping(call: Caller) -> str | None:
+async def ping(call: Caller) -> str | None:
+    """Return None if the store can write, else why it cannot."""
     try:
         async with asyncio.timeout(PING_TIMEOUT):
             await call.storage.ping()
