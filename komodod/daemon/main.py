@@ -171,11 +171,13 @@ class _Run:
             loop.add_signal_handler(number, self._stop.set)
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stop.wait())
+        code = EXIT_ERROR
         try:
             await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
                 await stopping
+            code = 0 if self._fatal is None else EXIT_ERROR
         finally:
             self._supervisor.stopping()
             self._log.info("stopping")
@@ -184,7 +186,7 @@ class _Run:
             await asyncio.gather(starting, stopping, return_exceptions=True)
             await self._teardown.run()
             self._log.info("stopped")
-            _leave_in_time(0 if self._fatal is None else EXIT_ERROR)
+            _leave_in_time(code)
         if self._fatal is not None:
             raise KomododError(self._fatal)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from structlog.contextvars import bind_contextvars
 
 from komodod.engine.decisions import observing
-from komodod.errors import Conflict, KomododError
+from komodod.errors import Conflict, KomododError, SourceError
 from komodod.guard import GRACE, guarded
-from komodod.model import Aggregate, ApplyRequest, Sync
+from komodod.model import Aggregate, Applied, ApplyRequest, Observation, Sync
 from komodod.storage import Batch, LeaseHeld
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Checker:
             await self._commit(claim, lambda whole: observing.failed(act, claim.token, whole, lost))
             return
         try:
-            observation = await self._use(sync, lambda source: source.observe())
+            observation = await self._use(sync, _observe)
         except Exception as error:  # noqa: BLE001  whatever a source raises, the state is unknown and the sync failing
             reason = self._explain(sync, error, "check_failed")
             await self._commit(claim, lambda whole: observing.failed(self._now(act), claim.token, whole, reason))
@@ -91,7 +91,7 @@ class Checker:
             await self._give_up(claim)
             return
         try:
-            outcome = await self._use(sync, lambda source: source.apply(force=request.force))
+            outcome = await self._use(sync, lambda source: _apply(source, force=request.force))
         except Exception as raised:  # noqa: BLE001  whatever a source raises, the apply is not done
             error = self._explain(sync, raised, "apply_failed")
             batch = observing.apply_failed(self._now(act), claim.token, sync, error)
@@ -125,9 +125,9 @@ class Checker:
 
     async def _use(self, sync: Sync, ask: Callable[[Source], Coroutine[Any, Any, T]]) -> T:
         """Build the source, ask it, and close it whatever happens; all within the sync's time-out."""
-        source = self._source_of(sync)
 
         async def work() -> T:
+            source = self._source_of(sync)
             try:
                 await source.open()
                 return await ask(source)
@@ -155,3 +155,18 @@ class Checker:
     def _now(self, act: Act) -> Act:
         """Return the operation at the present moment: a check can take minutes, and a reload can come in between."""
         return replace(act, now=self._world.clock.now(), rules=self._world.rules)
+
+
+async def _observe(source: Source) -> Observation:
+    return _meant(await source.observe(), Observation)
+
+
+async def _apply(source: Source, *, force: bool) -> Applied:
+    return _meant(await source.apply(force=force), Applied)
+
+
+def _meant(answer: object, kind: type[T]) -> T:
+    """Return what a source answered, if it is what its contract says."""
+    if not isinstance(answer, kind):
+        raise SourceError(f"its source returned {type(answer).__name__} instead of {kind.__name__}: mend the plugin")
+    return answer

@@ -17,6 +17,7 @@ from komodod.storage import (
     MarkDirty,
     NotificationAt,
     NotificationFilter,
+    PutDoubt,
     PutHookCall,
     PutNotification,
     RequestCheck,
@@ -123,7 +124,10 @@ async def _notifications(world: World, farthest: datetime) -> AsyncIterator[Batc
         for row in page.items:
             if row.due_at is not None and row.due_at > farthest:
                 fresh = dataclasses.replace(row, retry_at=None, waiting=None)
-                yield Batch((NotificationAt(row.id, row.version),), (PutNotification(fresh), MarkDirty(row.id)))
+                near = (
+                    PutDoubt(row.id, dataclasses.replace(one, until=min(one.until, farthest))) for one in row.doubts
+                )
+                yield Batch((NotificationAt(row.id, row.version),), (PutNotification(fresh), *near, MarkDirty(row.id)))
         if (after := page.next) is None:
             return
 

@@ -53,6 +53,7 @@ class Consistency:
         self._world = world
         self._invariants = invariants
         self.brake = brake
+        self._holder = world.new_id()
         self._one = asyncio.Lock()
 
     async def run(self, act: Act, *, trigger: str, dry_run: bool = False, force: bool = False) -> Report:
@@ -69,11 +70,10 @@ class Consistency:
                 return await self._run(act, trigger=trigger, dry_run=dry_run, force=force)
 
     async def _run(self, act: Act, *, trigger: str, dry_run: bool, force: bool) -> Report:
-        lead = None if dry_run else await self._lead()
+        if not dry_run:
+            await self._lead()
         started = self._world.clock.monotonic()
-        lines = [
-            await self._check(invariant, lead, dry_run=dry_run, force=force) for invariant in self._invariants(act)
-        ]
+        lines = [await self._check(invariant, dry_run=dry_run, force=force) for invariant in self._invariants(act)]
         report = Report(
             dry_run=dry_run,
             forced=force,
@@ -88,23 +88,23 @@ class Consistency:
         return report
 
     async def _lead(self) -> Lead:
-        lead = await self._world.storage.lead("pass", "komodod", TERM)
+        lead = await self._world.storage.lead("pass", self._holder, TERM)
         if lead is None:
             raise RefusedError("another replica runs a pass at this moment; its report will be in `komodod event list`")
         return lead
 
-    async def _check(self, invariant: Invariant, lead: Lead | None, *, dry_run: bool, force: bool) -> Checked:
+    async def _check(self, invariant: Invariant, *, dry_run: bool, force: bool) -> Checked:
         """Check one invariant and mend what breaks it; whatever it raises stays its own."""
         started = self._world.clock.monotonic()
         try:
-            line = await self._mend(invariant, lead, dry_run=dry_run, force=force)
+            line = await self._mend(invariant, dry_run=dry_run, force=force)
         except Exception as error:  # noqa: BLE001  an invariant may be a plugin's; unknown repairs nothing
             words = self._world.words(error)
             self._world.log.warning("invariant_unknown", invariant=invariant.name, error=words)
             line = Checked(name=invariant.name, error=words)
         return dataclasses.replace(line, seconds=round(self._world.clock.monotonic() - started, 3))
 
-    async def _mend(self, invariant: Invariant, lead: Lead | None, *, dry_run: bool, force: bool) -> Checked:
+    async def _mend(self, invariant: Invariant, *, dry_run: bool, force: bool) -> Checked:
         storage = self._world.storage
         census = await invariant.census(storage)
         line = Checked(name=invariant.name, checked=census.checked, found=census.found)
@@ -112,6 +112,7 @@ class Consistency:
         after: str | None = None
         while census.found:
             page = await invariant.findings(storage, after, STEP)
+            lead = None if dry_run else await self._lead()
             for finding in page.items:
                 line = dataclasses.replace(line, findings=(*line.findings, finding.text)[:NAMED])
                 if not dry_run and not braked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from komodod.errors import Conflict, GoneError, PermanentError, TemporaryError
 from komodod.guard import GRACE, guarded
 from komodod.model import EventKind, Json, Members, Notification, Want
 from komodod.storage import AppendEvent, Batch
+from komodod.texts import clean
 
 if TYPE_CHECKING:
     from komodod.engine.channels import Channel, Channels
@@ -141,7 +143,7 @@ class Speaker:
     async def _search(self, step: _Step, channel: Channel, search: Search) -> None:
         row, doubt = step.row, search.doubt
         try:
-            receipt = await guarded(channel.notifier.find(doubt.key), self._timeout(channel), grace=GRACE)
+            receipt = _storable(await guarded(channel.notifier.find(doubt.key), self._timeout(channel), grace=GRACE))
         except Exception as error:  # noqa: BLE001  unknown is not absent: it is searched for again
             retry_at = self._retry_at(step.now(), row.attempts + 1, getattr(error, "retry_after", None))
             await step.commit(outcomes.search_failed(row, step.token, retry_at, self._world.words(error)))
@@ -204,9 +206,24 @@ def _cause(members: Members) -> str | None:
 
 async def _speak(channel: Channel, say: Say) -> Json:
     if say.want is Want.SHOW:
-        return await channel.notifier.show(say.message, say.receipt)
+        return _storable(await channel.notifier.show(say.message, say.receipt))
     await channel.notifier.withdraw(say.message, say.receipt)
     return None
+
+
+def _storable(receipt: Json) -> Json:
+    """Return a receipt that every store can keep.
+
+    Raises:
+        TypeError: a plugin made it of something else; unstored, its message would be sent again and again.
+    """
+    try:
+        plain = json.dumps(receipt, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the receipt is no JSON: {error}") from error
+    if clean(plain) != plain:
+        raise TypeError("the receipt holds a character that is no text")
+    return receipt
 
 
 def _dead(row: Notification, error: str) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
 from komodod.engine import syncs
 from komodod.engine.decisions.alerting import follow
 from komodod.engine.decisions.syncing import bumped
-from komodod.errors import Conflict
+from komodod.errors import Conflict, NameTakenError
 from komodod.model import BUILTIN_SYNC, Aggregate, AlertKind, Origin, Resolution, Spec, SyncState
 from komodod.storage import Batch, PutSync, SyncAt
 
@@ -24,7 +25,8 @@ async def ensure(world: World) -> None:
     """Make the built-in sync if it is not there."""
     if await world.storage.find_sync(BUILTIN_SYNC) is None:
         spec = Spec(source={"type": "builtin"}, every=None)
-        await syncs.create(world, world.act("komodod"), BUILTIN_SYNC, spec, origin=Origin.BUILTIN)
+        with contextlib.suppress(NameTakenError):  # somebody was faster
+            await syncs.create(world, world.act("komodod"), BUILTIN_SYNC, spec, origin=Origin.BUILTIN)
 
 
 async def raise_(world: World, act: Act, kind: AlertKind, words: str) -> None:

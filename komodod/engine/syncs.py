@@ -207,8 +207,7 @@ async def wait_seen(world: World, sync_id: str, requests: int, seconds: float) -
 
 def seen(sync: Sync, requests: int) -> bool:
     """Tell whether the wish number `requests` was carried out, no apply is waiting, and the last one was looked at."""
-    looked = sync.applied_at is None or (sync.checked_at is not None and sync.checked_at >= sync.applied_at)
-    return sync.requests_seen >= requests and sync.apply_request is None and looked
+    return sync.requests_seen >= requests and sync.apply_request is None and sync.cause is None
 
 
 async def linked(world: World, alert_id: str) -> tuple[Notification, ...]:

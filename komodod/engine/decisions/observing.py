@@ -27,6 +27,7 @@ from komodod.model import (
     SyncState,
 )
 from komodod.storage import Batch, LeaseHeld, PutChanges, PutSync, Release, RequestCheck, SyncAt, Work, Write
+from komodod.texts import clean
 
 if TYPE_CHECKING:
     from komodod.engine.decisions.acting import Act
@@ -49,13 +50,28 @@ def observed(act: Act, token: str, aggregate: Aggregate, observation: Observatio
         aggregate: the sync as it was claimed, and its open alerts.
         observation: what the source saw.
     """
-    old = aggregate.sync
+    old, observation = aggregate.sync, _readable(observation)
     sync = _seen(act, old, observation)
     applied = old.applied_digest is not None and not sync.pending
     alerts = follow(act, sync, aggregate.alerts, Resolution.APPLIED if applied else Resolution.IN_STEP)
     known = (sync.digest, sync.state, None) == (old.digest, old.state, old.cause)
     changes = () if known else (PutChanges(sync.id, stored(observation.changes, sync.spec.diff)),)
     return _result(old, token, (PutSync(sync), *changes, *alerts, *_news(act, old, sync)))
+
+
+def _readable(observation: Observation) -> Observation:
+    """Return what was seen in texts that any store takes: a file's name can hold bytes that are no text."""
+    changes = tuple(
+        Change(
+            action=clean(change.action),
+            kind=clean(change.kind),
+            name=clean(change.name),
+            diff=None if change.diff is None else clean(change.diff),
+        )
+        for change in observation.changes
+    )
+    revision = None if observation.revision is None else clean(observation.revision)
+    return Observation(revision=revision, changes=changes)
 
 
 def _seen(act: Act, old: Sync, observation: Observation) -> Sync:
@@ -150,7 +166,7 @@ def apply_started(act: Act, token: str, sync: Sync, request: ApplyRequest) -> tu
 def applied(act: Act, token: str, sync: Sync, outcome: Applied) -> Batch:
     """An apply that ended well as far as the source can tell: look at once whether it is so."""
     done = _tried(act, sync, error=None)
-    data = {"summary": outcome.summary, "revision": outcome.revision}
+    data = {"summary": clean(outcome.summary), "revision": outcome.revision and clean(outcome.revision)}
     return _result(sync, token, (PutSync(done), *act.tell(EventKind.SYNC_APPLIED, sync=done, data=data)))
 
 
@@ -182,7 +198,7 @@ def _tried(act: Act, sync: Sync, error: str | None) -> Sync:
 
 def discarded(act: Act, sync: Sync, outcome: str) -> Batch:
     """An apply whose sync was deleted or edited meanwhile: it is not undone, and kept as an event only (design D6)."""
-    return Batch((), act.tell(EventKind.APPLY_DISCARDED, sync=sync, reason=outcome))
+    return Batch((), act.tell(EventKind.APPLY_DISCARDED, sync=sync, reason=clean(outcome)))
 
 
 def carried_out(act: Act, token: str, sync: Sync) -> Batch:
