@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from komodod.context import Context
 from komodod.engine.channels import Channel
 from komodod.engine.decisions.acting import Rules
-from komodod.errors import PluginError, SourceError
+from komodod.engine.strangers import StrangerInvariant
+from komodod.errors import ConfigError, Problem, SourceError
 from komodod.guard import guarded
 from komodod.redaction import one_line
 from komodod.scheduler import next_cron
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
     from komodod.storage import Storage
 
 
+OPENING: Final = 30.0
+"""Seconds that a notifier gets to open."""
+
+CLOSING: Final = 5.0
+"""Seconds that it gets to close."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
     """Builds plugin objects with their surroundings; each plugin has one state directory for all that it registers."""
@@ -40,6 +49,8 @@ class Builder:
     clock: Clock
     log: FilteringBoundLogger
     http: aiohttp.ClientSession | None
+    mask: Callable[[str], str] = str
+    """Takes the secrets out of what a plugin says."""
 
     def context(self, plugin: str, name: str, sync_id: str | None = None) -> Context:
         """Return the surroundings of an object of this plugin that people call `name`."""
@@ -80,26 +91,43 @@ class Builder:
         """Return the configured notifiers, open. If one does not open, those that did are closed again.
 
         Raises:
-            PluginError: one did not open.
+            ConfigError: one did not open, which needs nothing but its configuration and its plugin.
         """
         opened: list[Channel] = []
         try:
             for one in declared:
-                cls = self.plugins.registry().notifiers[one.type]
-                owner = self._owner("notifiers", one.type)
-                notifier = await _opened(owner, cls(one.config, self.context(owner, one.name)))
-                opened.append(Channel(one.name, one.type, notifier))
+                opened.append(await self._channel(one))  # noqa: PERF401  what is open must be known when one fails
         except BaseException:
-            for channel in opened:
-                await channel.notifier.close()
+            await shut(opened, self.log)
             raise
         return opened
 
+    async def _channel(self, declared: DeclaredNotifier) -> Channel:
+        owner = self._owner("notifiers", declared.type)
+
+        async def work() -> Notifier:
+            cls = self.plugins.registry().notifiers[declared.type]
+            notifier = cls(declared.config, self.context(owner, declared.name))
+            await notifier.open()
+            return notifier
+
+        try:
+            return Channel(declared.name, declared.type, await guarded(work(), OPENING))
+        except Exception as error:
+            file, _, line = declared.declared.rpartition(":")
+            message = (
+                f"notifier {declared.name!r} does not open: {one_line(self.mask(str(error)))}; "
+                f"mend plugin {owner!r}, or take the notifier out"
+            )
+            raise ConfigError([Problem(message, Path(file), int(line), 1)]) from error
+
     def invariants(self) -> list[Invariant]:
         """Return the plugins' invariants."""
-        return [
-            cls(self.context(self._owner("invariants", name), name)) for name, cls in self.plugins.invariants().items()
-        ]
+        return [self._invariant(name, cls) for name, cls in self.plugins.invariants().items()]
+
+    def _invariant(self, name: str, cls: type[Invariant]) -> Invariant:
+        owner = self._owner("invariants", name)
+        return StrangerInvariant(name, lambda: cls(self.context(owner, name)), sweeping=cls.sweeping)
 
     def hook_contexts(self) -> Mapping[str, Context]:
         """Return the surroundings that each plugin's hooks are given."""
@@ -110,18 +138,16 @@ class Builder:
         return next(plugin.name for plugin in self.plugins.all if name in plugin.registers.get(kind, {}))
 
 
-OPENING: Final = 30.0
-"""Seconds that a notifier gets to open."""
+async def shut(channels: Iterable[Channel], log: FilteringBoundLogger) -> None:
+    """Close notifiers, all at once, so that none waits for another."""
 
+    async def close(channel: Channel) -> None:
+        try:
+            await guarded(channel.notifier.close(), CLOSING)
+        except Exception as error:  # noqa: BLE001  a plugin's code; nobody waits for what it has to say
+            log.warning("notifier_not_closed", notifier=channel.name, error=one_line(str(error)))
 
-async def _opened(plugin: str, notifier: Notifier) -> Notifier:
-    try:
-        await guarded(notifier.open(), OPENING)
-    except Exception as error:
-        raise PluginError(
-            plugin, f"notifier {notifier.context.name!r} does not open: {one_line(str(error))}"
-        ) from error
-    return notifier
+    await asyncio.gather(*(close(channel) for channel in channels))
 
 
 def rules(settings: Settings, plugins: Plugins) -> Rules:

@@ -13,7 +13,7 @@ from komodod import codec
 from komodod.api.service import DaemonStatus, Reload
 from komodod.blocking import blocking
 from komodod.daemon import comparing
-from komodod.daemon.building import Builder, rules, secrets
+from komodod.daemon.building import Builder, rules, secrets, shut
 from komodod.engine import own
 from komodod.engine.channels import Channel, Channels
 from komodod.engine.checking import Checker
@@ -28,7 +28,6 @@ from komodod.engine.pump import Pump
 from komodod.engine.rerouting import reroute, wake_stranded, wake_waiting
 from komodod.engine.world import World
 from komodod.errors import KomododError, RefusedError, StorageError
-from komodod.guard import guarded
 from komodod.hookcalls import HookCaller
 from komodod.model import AlertKind, EventKind, Origin, Sync
 from komodod.settings.loading import load
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from komodod.redaction import Redactor
     from komodod.settings.values import Settings
     from komodod.storage import Storage
+    from komodod.systemd import Supervisor
 
 CLOSING = 30.0
 """Seconds that a replaced notifier gets to finish what it has under way."""
@@ -53,7 +53,7 @@ CLOSING = 30.0
 LOOK = 0.2
 """Seconds between two looks at whether it has."""
 
-PURGE_STEP = 500
+PURGE_STEP = 200
 """Rows of history removed in one commit, so that the write lock is held briefly."""
 
 
@@ -70,12 +70,14 @@ class Daemon:
         builder: Builder,
         storage: Storage,
         redactor: Redactor,
+        supervisor: Supervisor,
         log: FilteringBoundLogger,
     ) -> None:
         self.settings = self._started_with = settings
         self._config_file, self._environ = config_file, environ
         self._plugins, self._builder = plugins, builder
         self._redactor = redactor
+        self._supervisor = supervisor
         self._log = log
         self._world = World(
             storage=storage, clock=builder.clock, log=log, rules=rules(settings, plugins), mask=redactor.text
@@ -138,7 +140,7 @@ class Daemon:
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        await _close(list(self.channels), self._log)
+        await shut(self.channels, self._log)
 
     # -- duties
 
@@ -169,12 +171,21 @@ class Daemon:
             StorageError: the store did not answer; the next pass goes on with what is left to do.
         """
         async with self._reloading:
+            if dry_run:
+                return await self._reload(act, dry_run=True, force=force)
+            self._supervisor.reloading()
             try:
-                return await self._reload(act, dry_run=dry_run, force=force)
+                return await self._reload(act, dry_run=False, force=force)
             except KomododError as error:
-                if not dry_run:
-                    await self._note_failure(act, error)
+                await self._note_failure(act, error)
                 raise
+            finally:
+                self._supervisor.ready(self.headline)
+
+    @property
+    def headline(self) -> str:
+        """What the service manager shows as the status."""
+        return f"{len(self.settings.syncs)} syncs declared; API on {self.settings.socket}"
 
     async def _reload(self, act: Act, *, dry_run: bool, force: bool) -> Reload:
         new = await blocking(load, self._config_file, self._plugins.registry(), self._environ)
@@ -341,19 +352,7 @@ async def _retire(channels: Sequence[Channel], log: FilteringBoundLogger) -> Non
                 break
             await asyncio.sleep(LOOK)
     finally:
-        await _close(channels, log)
-
-
-async def _close(channels: Sequence[Channel], log: FilteringBoundLogger) -> None:
-    """Close notifiers, all at once, so that none waits for another."""
-
-    async def close(channel: Channel) -> None:
-        try:
-            await guarded(channel.notifier.close(), CLOSING)
-        except Exception as error:  # noqa: BLE001  a plugin's; nobody waits for what it has to say
-            log.warning("notifier_not_closed", notifier=channel.name, error=str(error))
-
-    await asyncio.gather(*(close(channel) for channel in channels))
+        await shut(channels, log)
 
 
 def _describe(plugin: Any, wedged: Collection[str]) -> dict[str, Json]:

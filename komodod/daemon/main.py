@@ -80,6 +80,10 @@ def run(config: Path | None) -> int:
         log.warning("plugin_skipped", plugin=name, error=error_text)
     try:
         asyncio.run(_Run(settings, file.absolute(), environ, plugins=plugins, redactor=redactor, log=log).main())
+    except ConfigError as error:
+        for problem in error.problems:
+            log.critical("failed", error=str(problem))
+        return EXIT_CONFIG
     except KomododError as error:
         log.critical("failed", error=str(error))
         return EXIT_ERROR
@@ -204,8 +208,7 @@ class _Run:
             report = await self._patiently(daemon.prepare)
             self._begin(daemon)
             daemon.set_ready(None)
-            status = f"{len(settings.syncs)} syncs declared; API on {settings.socket}"
-            self._supervisor.ready(status)
+            self._supervisor.ready(daemon.headline)
             log.info("ready", socket=str(settings.socket), syncs=len(settings.syncs), braked=list(report.braked))
         finally:
             await end(extending)
@@ -220,6 +223,7 @@ class _Run:
             clock=SystemClock(),
             log=self._log,
             http=http,
+            mask=self._redactor.text,
         )
         storage = builder.storage(self._settings)
         self._teardown.add("storage", storage.close, EXTEND)
@@ -232,6 +236,7 @@ class _Run:
             builder=builder,
             storage=storage,
             redactor=self._redactor,
+            supervisor=self._supervisor,
             log=self._log,
         )
         self._teardown.add("notifiers", daemon.close)
@@ -294,13 +299,10 @@ class _Run:
         tasks: set[asyncio.Task[None]] = set()
 
         async def reload() -> None:
-            self._supervisor.reloading()
             try:
                 await daemon.reload(daemon.world.act("SIGHUP"), dry_run=False, force=False)
             except KomododError as error:
                 self._log.debug("reload_refused", error=str(error))  # the daemon has said so, aloud
-            finally:
-                self._supervisor.ready()
 
         def begin() -> None:
             task = asyncio.get_running_loop().create_task(reload())

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -59,6 +59,12 @@ class Log:
             found = self.find(event, **keys)
         assert len(found) >= count, f"no {event} {keys} in the log:\n" + "".join(self.lines[-30:])
         return found[count - 1]
+
+    def wait_text(self, text: str) -> None:
+        """Return as soon as a line with this text is there."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended or any(text in line for line in self.lines), PATIENCE)
+        assert any(text in line for line in self.lines), f"no {text!r} in:\n" + "".join(self.lines[-30:])
 
     def find(self, event: str, **keys: object) -> list[dict[str, Any]]:
         """Return the lines of this event and these keys."""
@@ -129,6 +135,18 @@ class Daemon:
         return subprocess.run(
             [KOMODOD, *arguments], capture_output=True, text=True, env=self.environ, timeout=PATIENCE * 2, check=False
         )
+
+    @contextmanager
+    def follow(self, *arguments: str) -> Iterator[Log]:
+        """Run a command line client that goes on, and give what it prints; it is ended afterwards."""
+        command = [KOMODOD, *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environ) as follower:
+            printed = Log(follower.stdout)
+            try:
+                yield printed
+            finally:
+                follower.terminate()
+                printed.close()
 
     def cli(self, *arguments: str, code: int = 0) -> str:
         """Run the command line client and return what it printed; its exit status must be `code`."""
