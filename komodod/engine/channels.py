@@ -21,6 +21,9 @@ SHORTEST: Final = 0.1
 CROWDED: Final = 1.0
 """Seconds until a notification that found no room looks again."""
 
+SELDOM: Final = 15
+"""How many times as long that is at most where the channel has not answered for long: each look is a commit."""
+
 
 @dataclass(slots=True)
 class Channel:
@@ -47,7 +50,7 @@ class Channel:
         if self.paused_until > monotonic:
             return max(SHORTEST, self.paused_until - monotonic), "the channel does not answer, or asked to wait"
         if self.failures and self.in_flight:
-            return CROWDED, "the channel did not answer last time; one message at a time"
+            return CROWDED * min(self.failures, SELDOM), "the channel did not answer last time; one message at a time"
         if self.in_flight >= most:
             return CROWDED, "the channel is slow, and has its share of messages under way"
         return None

@@ -77,6 +77,18 @@ def test_a_channel_that_did_not_answer_is_tried_with_one_message_at_a_time() -> 
     play(story)
 
 
+def test_what_waits_for_a_channel_that_hangs_for_hours_hardly_costs_anything() -> None:
+    async def story(world: Simulation) -> None:
+        world.outsides["console"].request = Crowd(10**6, fail=True).request  # type: ignore[method-assign, assignment]  # it hangs
+        await pending(world, 40)
+        await asyncio.sleep(3600)
+        commits = world.store.ticks()
+        await asyncio.sleep(3600)
+        assert (world.store.ticks() - commits) / 40 < 100
+
+    play(story)
+
+
 def test_a_channel_that_may_take_longer_than_a_lease_is_spoken_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(world: Simulation) -> None:
         patient = Traits(receipt_class=ReceiptClass.A, withdrawal="is removed", timeout=90.0)
