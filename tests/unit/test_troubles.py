@@ -17,7 +17,7 @@ from komodod.model import AlertKind, HookCallState, Notification, Shown, SyncSta
 from komodod.notifier import ReceiptClass
 from komodod.storage import AlertFilter, EventFilter, HookCallFilter, NotificationFilter
 from komodod.testing import run
-from komodod.testing.fakes import Outside, Place, change
+from komodod.testing.fakes import FakeChannel, Outside, Place, change
 from komodod.testing.processes import Simulation
 
 Story = Callable[[Simulation], Awaitable[None]]
@@ -266,7 +266,7 @@ def test_a_repetition_on_a_channel_that_only_follows_up_is_marked_and_counted() 
     play(story, outsides={"console": Outside(receipt_class=ReceiptClass.E)})
 
 
-def test_a_search_that_finds_nothing_is_made_twice_before_it_is_believed() -> None:
+def test_a_message_that_never_landed_is_sent_again_under_a_new_key() -> None:
     async def story(world: Simulation) -> None:
         outside = world.outsides["console"]
         outside.fate = lambda: "never"
@@ -277,6 +277,41 @@ def test_a_search_that_finds_nothing_is_made_twice_before_it_is_believed() -> No
         assert next(message.key for message in outside.requests) != next(iter(outside.standing.values())).key
 
     play(story, outsides={"console": Outside(receipt_class=ReceiptClass.C)})
+
+
+def test_a_search_that_finds_nothing_is_not_believed_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, searches = FakeChannel.find, 0
+
+    async def find_late(channel: FakeChannel, key: str) -> object:
+        nonlocal searches
+        searches += 1
+        return None if searches == 1 else await found(channel, key)  # the channel's history lags
+
+    async def story(world: Simulation) -> None:
+        monkeypatch.setattr(FakeChannel, "find", find_late)
+        outside = world.outsides["console"]
+        outside.fate = lambda: "lost"
+        await pending(world)
+        outside.fate = lambda: "ok"
+        await world.rest()
+        assert (searches, outside.raised, len(outside.standing)) == (2, 1, 1)
+
+    play(story, outsides={"console": Outside(receipt_class=ReceiptClass.C)})
+
+
+def test_an_edit_that_a_channel_could_not_take_is_made_when_it_can() -> None:
+    async def story(world: Simulation) -> None:
+        outside = world.outsides["console"]
+        await pending(world, every=60.0)
+        outside.fate = lambda: "down"
+        world.places.at["web"].changes = (change("b"),)
+        await asyncio.sleep(70)
+        outside.fate = lambda: "ok"
+        await world.rest()
+        (standing,) = outside.standing.values()
+        assert "update b" in standing.message.title
+
+    play(story)
 
 
 # --- plugins ---------------------------------------------------------------------------------------------------------
