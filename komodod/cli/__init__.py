@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -22,6 +23,9 @@ CODES: Final[Mapping[type[KomododError], Exit]] = {
 }
 """The exit codes of errors that have one of their own."""
 
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a file or disk says that takes no more of our output."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line (the process's own, if none is given) and return the exit code."""
@@ -33,10 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _complete(instruction) if instruction else _carry_out(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read our output has seen enough. Python would complain of it once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # who read it has seen enough
         return Exit.PIPE_CLOSED
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        _drop_output()
+        complain(f"the output cannot be written: {error.strerror}")
+        return Exit.ERROR
     return code
+
+
+def _drop_output() -> None:
+    """Let the rest of our output go nowhere: Python would complain once more when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complete(instruction: str) -> int:
@@ -61,7 +75,9 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
     except KomododError as error:
         complain(error)
         return next((code for kind, code in CODES.items() if isinstance(error, kind)), Exit.ERROR)
-    except Exception as error:  # noqa: BLE001  the top of the process
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename is None:
+            raise
         import traceback  # noqa: PLC0415  7 ms that should never be needed
 
         traceback.print_exc()

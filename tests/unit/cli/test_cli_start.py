@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import click
@@ -175,6 +176,16 @@ def test_a_reader_that_goes_away_is_no_answer(daemon: Any, make: Any) -> None:
     )
     assert piped.stdout.startswith("NAME")
     assert piped.stderr == "141\n"
+
+
+@pytest.mark.parametrize("syncs", [1, 5000])
+def test_a_full_disk_under_the_output_is_told_in_a_line(daemon: Any, make: Any, syncs: int) -> None:
+    daemon.answers["GET /syncs"] = make.page(*(make.sync(f"s{number}") for number in range(syncs)))
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "komodod.cli", "sync", "list"]
+        told = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+    assert told.returncode == 2
+    assert told.stderr == "error: the output cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
