@@ -139,7 +139,7 @@ class Daemon:
     @contextmanager
     def follow(self, *arguments: str) -> Iterator[Log]:
         """Run a command line client that goes on, and give what it prints; it is ended afterwards."""
-        command = [KOMODOD, *arguments]
+        command = [str(KOMODOD), *arguments]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=self.environ) as follower:
             printed = Log(follower.stdout)
             try:

@@ -22,6 +22,7 @@ class Manager:
     """A service manager's end of `$NOTIFY_SOCKET`; `said` holds the assignments in the order they came."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.said: list[str] = []
         self._news = threading.Condition()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -54,9 +55,8 @@ def manager(home: Path) -> Iterator[Manager]:
 
 
 @pytest.fixture
-def served(make_daemon: Daemons, home: Path, manager: Manager) -> Daemon:
-    assert manager.socket
-    return make_daemon(NOTIFY_SOCKET=str(home / "notify"), WATCHDOG_USEC="1000000").configure(**QUICK)
+def served(make_daemon: Daemons, manager: Manager) -> Daemon:
+    return make_daemon(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="1000000").configure(**QUICK)
 
 
 def test_ready_is_said_once_the_first_pass_is_done(served: Daemon, manager: Manager) -> None:
