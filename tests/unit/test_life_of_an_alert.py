@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 
 from komodod.engine import syncs
-from komodod.model import AlertKind, ApplyMode, EventKind, Resolution, SyncState
+from komodod.engine.decisions.acting import Rules
+from komodod.engine.decisions.routing import Route
+from komodod.model import AlertKind, ApplyMode, EventKind, Resolution, Severity, SyncState
 from komodod.storage import AlertFilter, EventFilter
 from komodod.testing import run
-from komodod.testing.fakes import Place, change
+from komodod.testing.fakes import Outside, Place, change
 from komodod.testing.processes import Simulation
 
 Story = Callable[[Simulation], Awaitable[None]]
@@ -192,5 +195,54 @@ def test_an_alert_is_edited_in_place_when_the_pending_updates_change() -> None:
         assert len(outside.keys()) == 1
         assert [message.edition for message in outside.requests] == ["opened", "updated"]
         assert [message.sequence for message in outside.requests] == [1, 2]
+
+    play(story)
+
+
+def test_an_edit_of_the_severity_moves_the_message_to_where_the_routes_want_it() -> None:
+    async def story(world: Simulation) -> None:
+        engine = world.processes[0].world
+        urgent = Route(name="urgent", notify=("pager",), severities=frozenset({Severity.CRITICAL}))
+        engine.rules = Rules(routes=(urgent, Route(name="rest", notify=("console",))))
+        world.places.at["web"] = Place(changes=(change("a"),))
+        sync = await world.create("web", every=86400.0)
+        await asyncio.sleep(5)
+        assert [len(outside.standing) for outside in world.outsides.values()] == [1, 0]
+        await syncs.edit(
+            engine, engine.act("tester"), sync.id, lambda spec: dataclasses.replace(spec, severity=Severity.CRITICAL)
+        )
+        await world.rest()
+        assert [len(outside.standing) for outside in world.outsides.values()] == [0, 1]
+
+    play(story, outsides={"console": Outside(), "pager": Outside()})
+
+
+def test_a_paused_sync_is_not_looked_at_says_so_and_is_looked_at_at_once_when_it_is_resumed() -> None:
+    async def story(world: Simulation) -> None:
+        engine, place = world.processes[0].world, Place(changes=(change("a"),))
+        world.places.at["web"] = place
+        sync = await world.create("web", every=3600.0)
+        await asyncio.sleep(5)
+        await syncs.pause(engine, engine.act("tester"), sync.id)
+        await asyncio.sleep(86400)
+        (standing,) = world.outsides["console"].standing.values()
+        assert (place.looks, "paused" in standing.message.title) == (1, True)
+        await syncs.resume(engine, engine.act("tester"), sync.id)
+        await asyncio.sleep(5)
+        (standing,) = world.outsides["console"].standing.values()
+        assert (place.looks, "paused" in standing.message.title) == (2, False)
+
+    play(story)
+
+
+def test_a_resumed_sync_that_was_not_due_is_looked_at_at_once() -> None:
+    async def story(world: Simulation) -> None:
+        engine = world.processes[0].world
+        sync = await world.create("web", every=86400.0)
+        await asyncio.sleep(5)
+        await syncs.pause(engine, engine.act("tester"), sync.id)
+        await syncs.resume(engine, engine.act("tester"), sync.id)
+        await asyncio.sleep(5)
+        assert world.places.at["web"].looks == 2
 
     play(story)
