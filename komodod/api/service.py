@@ -58,8 +58,10 @@ class Service(Protocol):
     def redactor(self) -> Redactor:
         """Masks the secrets that are known."""
 
-    def parse_spec(self, name: str, raw: Mapping[str, Json]) -> Spec:
+    def parse_spec(self, name: str, raw: Mapping[str, Json], others: Sequence[tuple[str, Spec]] = ()) -> Spec:
         """Return the spec that `raw` describes: the keys of an item of `syncs:` but `name`, none of them null.
+
+        Its target must keep away from those of `others`, beside those of the configuration.
 
         Raises:
             ConfigError: all that is wrong with it, the name included.

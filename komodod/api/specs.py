@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from komodod import codec
@@ -18,19 +18,23 @@ GUARDED_SOURCES: Final = frozenset({"command"})
 """Source types that run what they are told; whoever may use the socket could run anything as the daemon's user."""
 
 
-def specify(service: Service, name: str, given: Mapping[str, Json]) -> Spec:
-    """Return the spec of a new sync.
+Named = tuple[str, "Spec"]
+"""A sync by its name, as far as its target matters to others."""
+
+
+def specify(service: Service, name: str, given: Mapping[str, Json], others: Sequence[Named] = ()) -> Spec:
+    """Return the spec of a new sync. Its target must keep away from those of `others`.
 
     Raises:
         ConfigError: it is not valid.
         ForbiddenError: its source may not be used over the API.
     """
     _allow(service, given.get("source"))
-    return service.parse_spec(name, {key: value for key, value in given.items() if value is not None})
+    return service.parse_spec(name, {key: value for key, value in given.items() if value is not None}, others)
 
 
-def amend(service: Service, name: str, spec: Spec, given: Mapping[str, Json]) -> Spec:
-    """Return the spec with what is given instead; null is the default.
+def amend(service: Service, name: str, spec: Spec, given: Mapping[str, Json], others: Sequence[Named] = ()) -> Spec:
+    """Return the spec with what is given instead; null is the default. The target must keep away from those of `others`.
 
     Raises:
         ConfigError: it would not be valid.
@@ -41,7 +45,7 @@ def amend(service: Service, name: str, spec: Spec, given: Mapping[str, Json]) ->
     if "source" in given:
         raw["source"] = _unmasked(service, spec.source, given["source"])
     _allow(service, raw.get("source"))
-    new = service.parse_spec(name, {key: value for key, value in raw.items() if value is not None})
+    new = service.parse_spec(name, {key: value for key, value in raw.items() if value is not None}, others)
     return new if "source" in given else dataclasses.replace(new, source=spec.source)
 
 

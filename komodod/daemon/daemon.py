@@ -281,11 +281,11 @@ class Daemon:
         """Masks the secrets that are known."""
         return self._redactor
 
-    def parse_spec(self, name: str, raw: Mapping[str, Json]) -> Spec:
+    def parse_spec(self, name: str, raw: Mapping[str, Json], others: Sequence[tuple[str, Spec]] = ()) -> Spec:
         """Return the spec that a client describes, by the rules of the configuration.
 
-        `base`, the client's directory, may stand beside the keys of a sync. Its target must keep away from those that
-        the configuration declares.
+        `base`, the client's directory, may stand beside the keys of a sync. Its target must keep away from those of
+        `others` and of the syncs that the configuration declares.
         """
         given = dict(raw)
         base = given.pop("base", None)
@@ -296,7 +296,7 @@ class Daemon:
             state_dir=self.settings.state_dir,
             base=Path(base) if base else None,
             timezone=self.settings.timezone,
-            others=[(one.name, one.spec) for one in self.settings.syncs],
+            others=[*((one.name, one.spec) for one in self.settings.syncs), *others],
         )
 
     async def reconcile(self, act: Act, *, dry_run: bool, force: bool) -> Report:

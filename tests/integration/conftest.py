@@ -66,7 +66,8 @@ class FakeDaemon:
     reloaded: Reload | Exception = field(default_factory=Reload)
     state: DaemonStatus = STATUS
 
-    def parse_spec(self, name: str, raw: Mapping[str, Json]) -> Spec:
+    def parse_spec(self, name: str, raw: Mapping[str, Json], others: Sequence[tuple[str, Spec]] = ()) -> Spec:
+        del others  # this source has no targets
         problems = [Problem(f"unknown key {key!r}") for key in raw if key not in Spec.__dataclass_fields__]
         if raw.get("source", {}).get("type") not in SOURCES:
             problems.append(Problem(f"unknown source type of {name!r}"))

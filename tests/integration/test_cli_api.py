@@ -52,9 +52,9 @@ def note_bases(stage: Any) -> list[str]:
     bases: list[str] = []
     parse = stage.daemon.parse_spec
 
-    def noted(name: str, raw: Any) -> Any:
+    def noted(name: str, raw: Any, others: Any) -> Any:
         bases.append(raw["base"])
-        return parse(name, {key: value for key, value in raw.items() if key != "base"})
+        return parse(name, {key: value for key, value in raw.items() if key != "base"}, others)
 
     stage.daemon.parse_spec = noted
     return bases

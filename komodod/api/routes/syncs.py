@@ -71,7 +71,7 @@ async def list_syncs(
 async def create_sync(call: Caller, *, body: NewSync, response: Response, dry_run: DryRun = False) -> SyncDone:
     """Make a sync; it is checked at once."""
     given = body.given()
-    spec = specify(call.service, given.pop("name"), given)
+    spec = specify(call.service, given.pop("name"), given, await _neighbours(call))
     made = await syncs.create(call.world, call.act(), body.name, spec, dry_run=dry_run)
     response.status_code = 200 if dry_run else 201
     return SyncDone(dry_run=dry_run, op_id=call.op_id, sync=_view(call, made.sync))
@@ -102,8 +102,10 @@ async def edit_sync(call: Caller, *, name: SyncRef, body: SyncChange, dry_run: D
     if given.pop("name", sync.name) != sync.name:
         raise InvalidError("body.name", "a sync keeps its name; create another one and delete this one")
 
+    others = await _neighbours(call) if "source" in given else ()
+
     def change(spec: Spec) -> Spec:
-        return amend(call.service, sync.name, spec, given)
+        return amend(call.service, sync.name, spec, given, others)
 
     done = await syncs.edit(call.world, call.act(), sync.id, change, dry_run=dry_run)
     return _changed(call, done, dry_run=dry_run)
@@ -182,6 +184,17 @@ async def _asked(
     response.status_code = 200
     done = syncs.seen(found, sync.requests)
     return SyncAsked(dry_run=dry_run, op_id=call.op_id, sync=_view(call, found), done=done)
+
+
+async def _neighbours(call: Call) -> list[tuple[str, Spec]]:
+    """Return the syncs that clients made, whose targets another one's must keep away from."""
+    found: list[tuple[str, Spec]] = []
+    after = None
+    while True:
+        rows = await call.storage.list_syncs(SyncFilter(origin=Origin.API), after, 500)
+        found += ((sync.name, sync.spec) for sync in rows.items)
+        if (after := rows.next) is None:
+            return found
 
 
 def _changed(call: Call, done: syncs.Outcome, *, dry_run: bool) -> SyncChanged:
