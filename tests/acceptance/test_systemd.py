@@ -27,7 +27,8 @@ class Manager:
         self._news = threading.Condition()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         while message := self.socket.recv(4096):
@@ -44,6 +45,7 @@ class Manager:
     def close(self) -> None:
         """Hang up."""
         self.socket.shutdown(socket.SHUT_RDWR)
+        self._listener.join(30.0)
         self.socket.close()
 
 
