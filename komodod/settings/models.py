@@ -17,10 +17,23 @@ from komodod.source import AnchoredPath
 
 T = TypeVar("T")
 
+SHORTEST: Final = 1.0
+"""Seconds between two checks or passes at least: what comes more often than that runs in circles."""
+
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 LABEL: Final = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}"
 LABEL_LONGEST: Final = 1000
 """Characters of a label's value."""
+
+
+def _seldom_enough(seconds: float) -> float:
+    if seconds < SHORTEST:
+        raise ValueError(f"{seconds:g} s is too often; at least {SHORTEST:g} s")
+    return seconds
+
+
+Interval = Annotated[Duration, AfterValidator(_seldom_enough)]
+"""The time from one run of a duty to its next, in seconds."""
 
 
 def _check_name(value: str) -> str:
@@ -118,7 +131,7 @@ class BrakeSection(Section):
 class ConsistencySection(Section):
     """When the consistency pass runs (beside at start, after a reload and by hand)."""
 
-    every: Duration | None = Field(None, description="The time between two passes. Default: 15m.")
+    every: Interval | None = Field(None, description="The time between two passes. Default: 15m.")
     cron: str | None = Field(None, description="Instead of every: five fields of cron, in the time zone of timezone.")
     brake: BrakeSection = Field(BrakeSection(), description="What stops a pass that would change too much.")
 
@@ -196,7 +209,7 @@ class SyncSection(Section):
 
     name: SyncName = Field(description="What it is called everywhere.")
     source: dict[str, Any] = Field(description="How it is looked at and applied.")
-    every: Duration | None = Field(None, description="The time between two checks. Default: 5m.")
+    every: Interval | None = Field(None, description="The time between two checks. Default: 5m.")
     cron: str | None = Field(None, description="Instead of every: five fields of cron.")
     timezone: Zone | None = Field(None, description="The time zone of cron. Default: the top-level timezone.")
     apply: ApplyMode = Field(ApplyMode.MANUAL, description="manual: when a person says so. auto: when it is pending.")
