@@ -12,8 +12,9 @@ import pytest
 
 from komodod.engine.consistency import Brake, Consistency
 from komodod.engine.invariants import stored_invariants
+from komodod.engine.inventory import Declared, Inventory
 from komodod.errors import StorageError
-from komodod.model import AlertKind, Resolution, Sync
+from komodod.model import AlertKind, Resolution, Spec, Sync
 from komodod.storage import AlertFilter, Lease, Stored, Work
 from komodod.testing import run
 from komodod.testing.dump import dump
@@ -22,7 +23,11 @@ from komodod.testing.memory import MemoryStorage
 from komodod.testing.processes import Simulation
 
 if TYPE_CHECKING:
-    from komodod.engine.reports import Report
+    from collections.abc import Sequence
+
+    from komodod.engine.decisions.acting import Act
+    from komodod.engine.reports import Checked, Report
+    from komodod.invariant import Invariant
 
 Story = Callable[[Simulation, MemoryStorage], Awaitable[None]]
 
@@ -211,3 +216,45 @@ def test_the_brake_lets_a_few_repairs_through() -> None:
         assert (await one_pass(world)).braked == ()
 
     play(story, syncs=20)
+
+
+def test_many_leases_that_ran_out_at_once_are_no_sign_of_a_mistake() -> None:
+    async def story(world: Simulation, store: MemoryStorage) -> None:
+        past = store.context.clock.now() - timedelta(seconds=1)
+        for sync_id in store.syncs:
+            store.leases[Work.CHECK, sync_id] = Lease(Work.CHECK, sync_id, "dead", "token", past)
+        assert (await one_pass(world)).braked == ()
+        assert not store.leases
+
+    play(story, syncs=20)
+
+
+def declare(world: Simulation, *names: str) -> Callable[[Act], Sequence[Invariant]]:
+    """Return what makes the inventory of a file that declares these syncs."""
+    declared = [Declared(name, Spec(source={"type": "fake"}, every=86400.0), "komodod.yaml:1") for name in names]
+    return lambda act: (Inventory(world.processes[0].world, act, declared),)
+
+
+async def follow(world: Simulation, *names: str, force: bool = False) -> Checked:
+    """Run a pass of the inventory alone, by a process that starts now."""
+    engine = world.start().world
+    world.processes = [world.processes[-1]]
+    consistency = Consistency(engine, declare(world, *names), Brake())
+    report = await consistency.run(engine.act("tester"), trigger="start", force=force)
+    (line,) = report.invariants
+    return line
+
+
+def test_a_file_of_many_syncs_fills_an_empty_store_and_may_not_empty_it_again() -> None:
+    names = [f"declared-{number}" for number in range(30)]
+
+    async def story(world: Simulation, _store: MemoryStorage) -> None:
+        assert (await follow(world, *names)).repaired == 30
+        assert (await follow(world, *names)).found == 0
+        assert (await follow(world, *names[:20])).repaired == 10
+        lost = await follow(world)
+        assert (lost.repaired, lost.skipped) == (0, 20)
+        assert (await follow(world, force=True)).repaired == 20
+        await world.stop()
+
+    play(story, syncs=0)
