@@ -246,3 +246,16 @@ def test_a_resumed_sync_that_was_not_due_is_looked_at_at_once() -> None:
         assert world.places.at["web"].looks == 2
 
     play(story)
+
+
+def test_a_look_that_finds_the_same_again_tells_nobody() -> None:
+    async def story(world: Simulation) -> None:
+        world.places.at["web"] = Place(changes=(change("a"),))
+        await world.create("web", every=10.0)
+        await asyncio.sleep(100)
+        assert (await events(world)).count(EventKind.SYNC_PENDING) == 1
+        world.places.at["web"].changes = (change("b"),)
+        await asyncio.sleep(100)
+        assert (await events(world)).count(EventKind.SYNC_PENDING) == 2
+
+    play(story)

@@ -346,6 +346,18 @@ def test_a_plugin_that_asks_to_wait_is_called_for_ever() -> None:
     play(story, hooks={"on_sync_deleted": ("bad",)})
 
 
+def test_what_a_plugin_was_excused_for_does_not_count_when_it_fails() -> None:
+    async def story(world: Simulation) -> None:
+        faults: list[Exception] = [TemporaryError("not now", retry_after=1.0) for _ in range(20)]
+        world.plugins.faults["bad"] = lambda: faults.pop() if faults else RuntimeError("no")
+        await world.delete(await world.create("web"))
+        await asyncio.sleep(86400)
+        (call,) = (await world.store.list_hook_calls(HookCallFilter())).items
+        assert (call.state, call.attempts, call.excused) == (HookCallState.DEAD, 32, 20)
+
+    play(story, hooks={"on_sync_deleted": ("bad",)})
+
+
 def test_a_plugin_that_hangs_in_all_its_places_does_not_keep_anothers_retries_from_their_time() -> None:
     async def story(world: Simulation) -> None:
         tries: list[float] = []
