@@ -87,8 +87,8 @@ class Channel:
         return parked
 
     def hasten(self) -> None:
-        """Send again at once: a person says that the channel answers."""
-        self.paused_until = 0.0
+        """Send again at once, as after a first failure: a person says that the channel answers."""
+        self.paused_until, self.failures = 0.0, min(self.failures, 1)
 
 
 class Channels:
