@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from komodod.engine import syncs
 from komodod.engine.decisions.acting import Rules
@@ -257,5 +258,18 @@ def test_a_look_that_finds_the_same_again_tells_nobody() -> None:
         world.places.at["web"].changes = (change("b"),)
         await asyncio.sleep(100)
         assert (await events(world)).count(EventKind.SYNC_PENDING) == 2
+
+    play(story)
+
+
+def test_a_failing_sync_is_looked_at_no_later_than_its_cron_line_says() -> None:
+    async def story(world: Simulation) -> None:
+        engine = world.processes[0].world
+        soon = timedelta(seconds=3)
+        engine.rules = dataclasses.replace(engine.rules, next_cron=lambda _line, _zone, after: after + soon)
+        place = world.places.at["web"] = Place(error="unreachable")
+        await world.create("web", every=None, cron="* * * * *")
+        await asyncio.sleep(300)
+        assert place.looks >= 95
 
     play(story)
