@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 STEP = 200
 """Breaches read at a time."""
+
+TOGETHER = 32
+"""Breaches mended at a time."""
 
 NAMED = 20
 """Breaches a report puts in words."""
@@ -113,30 +116,54 @@ class Consistency:
         while census.found:
             page = await invariant.findings(storage, after, STEP)
             lead = None if dry_run else await self._lead()
-            for finding in page.items:
-                line = dataclasses.replace(line, findings=(*line.findings, finding.text)[:NAMED])
-                if not dry_run and not braked:
-                    line = await self._repair(invariant, finding, line, lead)
+            named = (*line.findings, *(finding.text for finding in page.items))[:NAMED]
+            line = dataclasses.replace(line, findings=named)
+            if not dry_run and not braked:
+                line = await self._repair_all(invariant, page.items, line, lead)
             if (after := page.next) is None or dry_run or braked:
                 break
         if braked:
             return dataclasses.replace(line, skipped=census.found, why=BRAKED)
         return dataclasses.replace(line, skipped=census.found, why="dry run") if dry_run and census.found else line
 
-    async def _repair(self, invariant: Invariant, finding: Finding, line: Checked, lead: Lead | None) -> Checked:
-        """Mend one breach; where somebody was faster, or it cannot be mended, skip it and say why."""
+    async def _repair_all(
+        self, invariant: Invariant, findings: Sequence[Finding], line: Checked, lead: Lead | None
+    ) -> Checked:
+        """Mend breaches, some at a time so that the store can commit them together.
+
+        Raises:
+            StorageError: the store did not answer; those under way were waited for.
+        """
+        for some in batched(findings, TOGETHER):
+            ends = await asyncio.gather(
+                *(self._repair(invariant, finding, lead) for finding in some), return_exceptions=True
+            )
+            for end in ends:
+                if isinstance(end, BaseException):
+                    raise end
+            skipped = [end for end in ends if isinstance(end, str)]
+            line = dataclasses.replace(
+                line,
+                repaired=line.repaired + len(ends) - len(skipped),
+                skipped=line.skipped + len(skipped),
+                why=skipped[-1] if skipped else line.why,
+            )
+        return line
+
+    async def _repair(self, invariant: Invariant, finding: Finding, lead: Lead | None) -> str | None:
+        """Mend one breach; where somebody was faster, or it cannot be mended, return why it is skipped."""
         try:
             batch = await invariant.repair(finding, self._world.storage)
             if batch is not None:
                 await self._world.storage.commit(_fenced(batch, lead))
         except Conflict:
-            return dataclasses.replace(line, skipped=line.skipped + 1, why="it changed meanwhile")
+            return "it changed meanwhile"
         except StorageError:
             raise
         except KomododError as error:
-            return dataclasses.replace(line, skipped=line.skipped + 1, why=str(error))
+            return self._world.words(error)
         self._world.log.info("breach_repaired", invariant=invariant.name, finding=finding.text)
-        return dataclasses.replace(line, repaired=line.repaired + 1)
+        return None
 
     async def _tell(self, act: Act, report: Report) -> None:
         """Store the report, and open or resolve the alert about a brake."""
@@ -162,3 +189,9 @@ def _fenced(batch: Batch, lead: Lead | None) -> Batch:
     if lead is None or lead.token is None:
         return batch
     return Batch((Leading(lead.duty, lead.token),)) + batch
+
+
+def batched(findings: Sequence[Finding], size: int) -> Iterator[Sequence[Finding]]:
+    """Yield the findings in pieces of `size`."""
+    for start in range(0, len(findings), size):
+        yield findings[start : start + size]

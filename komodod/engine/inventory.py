@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,17 +57,19 @@ class Inventory(Invariant):
         self._world = world
         self._act = act
         self.declared: Mapping[str, Declared] = {one.name: one for one in declared}
+        self._found: list[Finding] = []
 
     async def census(self, storage: Storage) -> Census:
         stored = [sync async for sync in _stored(storage)]
         differences = compare(self.declared, stored)
+        self._found = [Finding(one.name, f"{one.verb} sync {one.name}", one) for one in differences]
         return Census(len(stored), len(differences), sum(one.declared is None for one in differences))
 
-    async def findings(self, storage: Storage, after: str | None, limit: int) -> Page[Finding]:
-        differences = compare(self.declared, [sync async for sync in _stored(storage)])
-        found = [Finding(one.name, f"{one.verb} sync {one.name}", one) for one in differences]
-        rest = [finding for finding in found if after is None or finding.id > after]
-        return Page(tuple(rest[:limit]), rest[limit - 1].id if len(rest) > limit else None)
+    async def findings(self, storage: Storage, after: str | None, limit: int) -> Page[Finding]:  # noqa: ARG002  counted
+        """Return the differences that the census found; the object is made for one pass."""
+        start = 0 if after is None else bisect_right(self._found, after, key=lambda finding: finding.id)
+        page = self._found[start : start + limit]
+        return Page(tuple(page), page[-1].id if start + limit < len(self._found) else None)
 
     async def repair(self, finding: Finding, storage: Storage) -> Batch | None:  # noqa: ARG002  operations of the world
         difference: Difference = finding.subject

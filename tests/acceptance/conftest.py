@@ -82,6 +82,7 @@ class Daemon:
         self.socket = self.state / "komodod.sock"
         self.environ = {**os.environ, "KOMODOD_SOCKET": str(self.socket), **(environ or {})}
         self.process: subprocess.Popen[str] | None = None
+        self.prefix: list[str] = []
         self.log = Log()
 
     def configure(self, **sections: Any) -> Self:
@@ -103,7 +104,7 @@ class Daemon:
 
     def spawn(self) -> Self:
         """Start the process and return at once."""
-        command = [str(KOMODOD), "run", "--config", str(self.config)]
+        command = [*self.prefix, str(KOMODOD), "run", "--config", str(self.config)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=self.environ)
         self.log = Log(self.process.stderr)
         return self
@@ -112,6 +113,18 @@ class Daemon:
         """Start the process and return when it is ready."""
         self.spawn().log.wait("ready")
         return self
+
+    def drop_rights(self) -> Self:
+        """Let the process run without root's rights over files; what belongs to root is its own."""
+        if os.geteuid() == 0:
+            self.prefix = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+        return self
+
+    def memory(self) -> float:
+        """Return the process's resident memory, in MiB."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def send(self, number: int) -> None:
         """Send a signal."""

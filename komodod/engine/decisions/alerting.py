@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from komodod.engine.decisions.routing import Destination, route
-from komodod.model import Alert, AlertKind, Change, EventKind, Notification, Resolution, Severity, Sync
+from komodod.model import Alert, AlertKind, Change, EventKind, Notification, Resolution, Sync
 from komodod.storage import Link, PutAlert, Touch, Unlink, Write
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _describe(sync: Sync, kind: AlertKind, alert_id: str, opened_at: datetime, u
         sync_id=sync.id,
         sync_name=sync.name,
         kind=kind,
-        severity=Severity.WARNING if kind in OWN_KINDS else sync.spec.severity,
+        severity=sync.spec.severity,
         summary=_summary(sync, kind),
         opened_at=opened_at,
         updated_at=updated_at,
@@ -109,10 +109,6 @@ def _describe(sync: Sync, kind: AlertKind, alert_id: str, opened_at: datetime, u
         headline=sync.headline if counted else (),
         paused=sync.paused,
     )
-
-
-OWN_KINDS = frozenset({AlertKind.BRAKE, AlertKind.DEAD_LETTER, AlertKind.RELOAD_FAILED})
-"""The kinds that hang on the built-in sync; `sync.notes` words them."""
 
 
 def _summary(sync: Sync, kind: AlertKind) -> str:
