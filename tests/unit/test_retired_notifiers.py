@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from komodod.daemon.daemon import CLOSING, _close, _retire
+from komodod.daemon.building import shut
+from komodod.daemon.daemon import CLOSING, _retire
 from komodod.engine.channels import Channel
 from komodod.testing import SimulatedClock, run
 from komodod.testing.fakes import FakeChannel, Outside, fake_context
@@ -60,7 +61,7 @@ def test_one_that_raises_or_hangs_does_not_keep_the_next_from_being_closed() -> 
     async def main() -> None:
         last = Closing()
         notifiers = [Closing(fault=RuntimeError("no")), Closing(seconds=10**6), last]
-        closing = asyncio.create_task(_close([channel(notifier) for notifier in notifiers], CONTEXT.log))
+        closing = asyncio.create_task(shut([channel(notifier) for notifier in notifiers], CONTEXT.log))
         await asyncio.sleep(0.1)
         assert last.closed == 1
         await closing
