@@ -20,7 +20,9 @@ Status = dict[str, Any]
 
 
 @options.command("status", "komodod status --check")
-@click.option("--check", is_flag=True, help="Exit 1 if anything needs a person: dead, in doubt, parked, not ready.")
+@click.option(
+    "--check", is_flag=True, help="Exit 1 if anything needs a person: dead, in doubt, parked, unanswered, not ready."
+)
 @options.client
 def status(session: Session, *, check: bool) -> Exit:
     """Show how the daemon is, and what needs a person."""

@@ -66,6 +66,12 @@ def test_the_examples_are_valid(path: Path, registry: Registry, environ: dict[st
     assert load(path, registry, environ).syncs
 
 
+def test_the_example_that_readme_installs_needs_no_secret_and_no_drop_in(registry: Registry) -> None:
+    settings = load(CONFIG / "examples" / "systemd.yaml", registry, {"STATE_DIRECTORY": "/var/lib/komodod"})
+    assert [each.type for each in settings.notifiers] == ["log"]
+    assert [sync.spec.source["type"] for sync in settings.syncs] == ["command"]
+
+
 # --- no key without a word on it, no word on a key that is not there -------------------------------------------------
 
 
