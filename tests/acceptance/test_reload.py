@@ -175,8 +175,8 @@ def test_a_notifier_that_does_not_open_leaves_the_old_configuration(daemon: Daem
     stiff = [*whole["notifiers"], {"name": "rusty", "type": "stiff"}]
     daemon.configure(**{**whole, "notifiers": stiff, "syncs": []})
     refused = daemon.run("config", "reload")
-    assert refused.returncode == 2
-    assert "plugin 'stiff': notifier 'rusty' does not open: rusted shut" in refused.stderr
+    assert refused.returncode == 78
+    assert "notifier 'rusty' does not open: rusted shut; mend plugin 'stiff'" in refused.stderr
     assert sync_names(daemon) == ["web"]
     daemon.until(lambda: ("komodod", "reload_failed") in daemon.alerts())
 
