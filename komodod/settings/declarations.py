@@ -194,7 +194,7 @@ def _source(body: Map, around: Surroundings) -> tuple[dict[str, Any], Sequence[P
         return None
     try:
         return _stored(head.type, config, body, around.problems), around.registry.sources[head.type].targets(config)
-    except Exception as error:  # noqa: BLE001  the plugin's code; it is the plugin that is wrong
+    except (Exception, SystemExit) as error:  # noqa: BLE001  the plugin's code; it is the plugin that is wrong
         around.problems.at(body, f"cannot be told where it writes: source type {head.type!r} raised {blame(error)}")
         return None
 

@@ -24,7 +24,7 @@ def check(model: type[M], node: Map, problems: Problems, context: Mapping[str, A
         return model.model_validate(plain(node), context=dict(context))
     except ValidationError as error:
         details = error.errors(include_url=False)
-    except Exception as error:  # noqa: BLE001  a plugin's validator may raise anything; it is the plugin that is wrong
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's validator may raise anything
         problems.at(node, f"cannot be checked: {model.__module__}.{model.__qualname__} raised {blame(error)}")
         return None
     found = _again(model, node, details, context)
@@ -47,7 +47,7 @@ def _again(
         return model.model_validate(plain(node, typed), context=dict(context))
     except ValidationError as error:
         return {detail["loc"] for detail in error.errors(include_url=False)}
-    except Exception:  # noqa: BLE001  this was a second try; the errors of the first stand
+    except (Exception, SystemExit):  # noqa: BLE001  this was a second try; the errors of the first stand
         return set()
 
 

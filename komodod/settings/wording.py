@@ -69,7 +69,7 @@ def join(messages: Collection[str]) -> str:
     return "; or ".join(messages)
 
 
-def blame(error: Exception) -> str:
+def blame(error: BaseException) -> str:
     """Return what a plugin raised and where; not its message, which may hold the secret that it stumbled over."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

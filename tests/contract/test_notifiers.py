@@ -94,5 +94,5 @@ class TestWebhook(NetworkedNotifierContract):
 
 
 class TestLog(NotifierContract):
-    def far_side(self, folder: Path) -> FarSide:  # noqa: ARG002  its lines are kept in memory
+    def far_side(self, folder: Path) -> FarSide:
         return Log()

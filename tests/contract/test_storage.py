@@ -30,7 +30,7 @@ class TestMemoryStorage(StorageContract):
     def make(self, folder: Path, clock: Clock) -> Storage:
         return MemoryStorage(MemoryConfig(), _context(folder, clock))
 
-    def remake(self, storage: Storage, folder: Path, clock: Clock) -> Storage:  # noqa: ARG002  it keeps all in itself
+    def remake(self, storage: Storage, folder: Path, clock: Clock) -> Storage:
         return storage
 
     def orphan(self, storage: Storage, sync_id: str) -> None:
