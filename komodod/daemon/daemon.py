@@ -165,11 +165,12 @@ class Daemon:
         """Read the configuration again and go by it, as a whole or not at all.
 
         Raises:
-            ConfigError: it is not valid, and the old one stays.
-            RefusedError: it would delete too many syncs without `force`.
-            PluginError: a notifier does not open.
+            ConfigError: it is not valid, or a notifier does not open, and the old one stays.
+            RefusedError: it would delete too many syncs without `force`, or the start is not over yet.
             StorageError: the store did not answer; the next pass goes on with what is left to do.
         """
+        if self._why_not is not None:
+            raise RefusedError(f"komodod is not ready yet ({self._why_not}); reload it when it is")
         async with self._reloading:
             if dry_run:
                 return await self._reload(act, dry_run=True, force=force)

@@ -161,7 +161,7 @@ class _Run:
         self._plugins, self._redactor, self._log = plugins, redactor, log
         self._supervisor = Supervisor(environ)
         self._teardown = Teardown(log)
-        self._stop = asyncio.Event()
+        self._stop, self._hung_up = asyncio.Event(), asyncio.Event()
         self._fatal: str | None = None
 
     async def main(self) -> None:
@@ -173,6 +173,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)  # one that comes while we start is heard after that
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stop.wait())
         code = EXIT_ERROR
@@ -208,6 +209,7 @@ class _Run:
             report = await self._patiently(daemon.prepare)
             self._begin(daemon)
             daemon.set_ready(None)
+            self._task("reloads", self._reload(daemon))
             self._supervisor.ready(daemon.headline)
             log.info("ready", socket=str(settings.socket), syncs=len(settings.syncs), braked=list(report.braked))
         finally:
@@ -280,7 +282,6 @@ class _Run:
             watch.stop()
 
         self._teardown.add("loop watch", watch_stop)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reloader(daemon))
 
     def _task(self, name: str, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work, name=name)  # type: ignore[arg-type]  # coroutines all
@@ -295,21 +296,17 @@ class _Run:
             self._fatal = f"its own task {task.get_name()!r} died: {error}"
             self._stop.set()
 
-    def _reloader(self, daemon: Daemon) -> Callable[[], None]:
-        tasks: set[asyncio.Task[None]] = set()
-
-        async def reload() -> None:
+    async def _reload(self, daemon: Daemon) -> None:
+        """Reload at each SIGHUP, for ever; one for all that come while another is under way."""
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
             try:
                 await daemon.reload(daemon.world.act("SIGHUP"), dry_run=False, force=False)
             except KomododError as error:
                 self._log.debug("reload_refused", error=str(error))  # the daemon has said so, aloud
-
-        def begin() -> None:
-            task = asyncio.get_running_loop().create_task(reload())
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        return begin
+            except Exception as error:  # noqa: BLE001  a fault of ours: the next reload may go well
+                self._log.error("reload_failed", exc_info=error)
 
     def _relog(self, new: Settings) -> None:
         logs.configure(sys.stderr, self._redactor, level=new.log.level, style=new.log.format, environ=self._environ)

@@ -110,6 +110,8 @@ class FaultyConfig(Part):
     @field_validator("where")
     @classmethod
     def _fail(cls, value: str) -> str:
+        if value == "out":
+            raise SystemExit(3)
         raise LookupError(f"no such\nplace: {value}")
 
 
