@@ -19,7 +19,10 @@ SECTIONS = ("api", "log", "consistency", "limits", "retention", "timezone", "rou
 
 
 def changes(old: Settings, new: Settings, stored: Iterable[Sync]) -> dict[str, Any]:
-    """Return what a reload changes: sections by name; notifiers and syncs by what happens to each."""
+    """Return what a reload changes: sections by name; notifiers and syncs by what happens to each.
+
+    A sync that only stands on another line is none that changes.
+    """
     found: dict[str, Any] = {name: "changed" for name in SECTIONS if getattr(old, name) != getattr(new, name)}
     notifiers = _by_verb(
         {one.name: (one.type, one.config) for one in old.notifiers},
@@ -28,7 +31,8 @@ def changes(old: Settings, new: Settings, stored: Iterable[Sync]) -> dict[str, A
     differences = compare({one.name: one for one in declared(new)}, stored)
     syncs: dict[str, list[str]] = {}
     for difference in differences:
-        syncs.setdefault(difference.verb, []).append(difference.name)
+        if difference.verb != "move":  # a line that is put in above moves all below it
+            syncs.setdefault(difference.verb, []).append(difference.name)
     return found | ({"notifiers": notifiers} if notifiers else {}) | ({"syncs": syncs} if syncs else {})
 
 

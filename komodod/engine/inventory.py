@@ -37,10 +37,12 @@ class Difference:
 
     @property
     def verb(self) -> str:
-        """`create`, `update` or `delete`."""
+        """`create`, `update`, `delete`, or `move` for one that only stands on another line."""
         if self.stored is None:
             return "create"
-        return "delete" if self.declared is None else "update"
+        if self.declared is None:
+            return "delete"
+        return "update" if spec_difference(self.stored.spec, self.declared.spec) else "move"
 
     @property
     def name(self) -> str:

@@ -88,7 +88,7 @@ class Daemon:
     def configure(self, **sections: Any) -> Self:
         """Write the configuration."""
         whole = {"state_dir": str(self.state), **sections}
-        self.config.write_text(yaml.safe_dump(whole, sort_keys=False))
+        self.config.write_text(yaml.dump(whole, Dumper=yaml.CSafeDumper, sort_keys=False))
         return self
 
     def include(self, name: str, **sections: Any) -> None:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import signal
 import sqlite3
+import subprocess
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.acceptance.conftest import Daemon
 
 CONSOLE = {"notifiers": [{"name": "console", "type": "log"}], "routes": [{"name": "all", "notify": ["console"]}]}
@@ -61,6 +69,29 @@ def test_a_target_without_write_permission_stays_pending_and_says_why(daemon: Da
     assert ("web", "unconverged") in daemon.alerts()
 
 
+def test_a_file_that_keeps_changing_is_named_and_read_once_it_rests(daemon: Daemon, site: Path) -> None:
+    busy, over = site / "busy.bin", threading.Event()
+    busy.write_bytes(bytes(16 * 1024 * 1024))
+
+    def scribble() -> None:
+        with busy.open("r+b", buffering=0) as file:
+            while not over.wait(0.001):
+                file.seek(0)
+                file.write(b"x")
+
+    writer = threading.Thread(target=scribble)
+    writer.start()
+    try:
+        error = failing(daemon, sync(directory(daemon, site)))
+    finally:
+        over.set()
+        writer.join()
+    assert f"{busy} keeps changing while it is read" in error
+    daemon.cli("sync", "apply", "web")
+    assert (daemon.directory / "www" / "busy.bin").read_bytes() == busy.read_bytes()
+    assert daemon.alerts() == []
+
+
 def test_a_repository_that_is_none_is_named(daemon: Daemon, site: Path) -> None:
     error = failing(daemon, sync({"type": "git", "url": str(site), "to": str(daemon.directory / "www")}))
     assert "repository" in error
@@ -79,12 +110,24 @@ def test_a_check_that_hangs_and_forks_is_killed_with_all_its_children(daemon: Da
     forks = f"sleep {mark} & trap '' TERM; sleep {mark}"
     error = failing(daemon, sync({"type": "command", "check": ["sh", "-c", forks], "timeout": "1s"}))
     assert "did not end within 1s" in error
+    assert running(f"sleep {mark}") == []
 
-    def left() -> list[str]:
-        found = (path.read_bytes().replace(b"\0", b" ").decode() for path in Path("/proc").glob("[0-9]*/cmdline"))
-        return [command for command in found if command.startswith(f"sleep {mark}")]
 
-    daemon.until(lambda: left() == [])
+def running(command: str) -> list[str]:
+    """Return the processes whose command line begins so."""
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # one that has ended meanwhile
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in found if line.startswith(command)]
+
+
+def test_a_check_that_leaves_a_child_behind_is_judged_and_the_child_is_gone(daemon: Daemon) -> None:
+    mark = f"3601.{os.getpid()}"
+    left_behind = sync({"type": "command", "check": ["sh", "-c", f"sleep {mark} & exit 2"]})
+    daemon.configure(**CONSOLE, syncs=[left_behind]).start()
+    daemon.until(lambda: daemon.alerts() == [("web", "pending")])
+    assert running(f"sleep {mark}") == []
 
 
 # --- plugins ---------------------------------------------------------------------------------------------------------
@@ -94,6 +137,7 @@ BROKEN = {
     "exits at import": "import sys\nsys.exit(3)",
     "is no Python": "def (:",
     "raises at registration": "import komodod\n@komodod.hookimpl\ndef register_sources():\n    raise RuntimeError('no')",
+    "exits at registration": "import komodod\n@komodod.hookimpl\ndef register_sources():\n    raise SystemExit",
     "misspells a hook": "import komodod\n@komodod.hookimpl\ndef on_sync_delted(event):\n    pass",
 }
 
@@ -145,6 +189,60 @@ def test_a_plugin_that_the_configuration_needs_ends_the_start_with_its_name(daem
     assert (done.returncode, "plugin 'bad'" in done.stderr, "Traceback" in done.stderr) == (78, True, False)
 
 
+LOOKS = """
+import komodod
+from komodod.model import Applied, Observation
+from komodod.source import Source
+from pydantic import BaseModel
+
+
+class Config(BaseModel, extra="forbid"):
+    pass
+
+
+class Looks(Source):
+    Config = Config
+
+    async def observe(self):
+        {body}
+
+    async def apply(self, *, force):
+        return Applied()
+
+
+@komodod.hookimpl
+def register_sources():
+    return {{"bad": Looks}}
+"""
+
+
+@pytest.mark.parametrize("body", ["raise SystemExit(3)", "raise RuntimeError('no')", "import time; time.sleep(3)"])
+def test_a_source_that_misbehaves_keeps_up_nobody_but_its_sync(daemon: Daemon, site: Path, body: str) -> None:
+    syncs = [sync({"type": "bad"}, "bad", timeout="1s"), sync(directory(daemon, site))]
+    daemon.configure(**CONSOLE, **plugin(daemon, LOOKS.format(body=body)), syncs=syncs).start()
+    daemon.until(lambda: daemon.alerts() == [("bad", "failed"), ("web", "pending")])
+    daemon.cli("sync", "apply", "web")
+    assert daemon.end() == 0
+
+
+def test_a_sync_whose_plugin_no_longer_loads_fails_and_is_well_again_with_it(daemon: Daemon) -> None:
+    good = plugin(daemon, LOOKS.format(body="return Observation()"))
+    daemon.configure(**CONSOLE, **good).start()
+    daemon.cli("sync", "create", "extra", "--source", "bad")
+    daemon.until(lambda: daemon.json("sync", "show", "extra")["state"] == "ok")
+    assert daemon.end() == 0
+    file = daemon.directory / "plugins" / "bad.py"
+    code = file.read_text()
+    file.write_text("import nowhere\n")
+    daemon.start()
+    daemon.cli("sync", "check", "extra", code=2)
+    assert "no source of type 'bad' is loaded" in daemon.json("sync", "show", "extra")["error"]
+    assert daemon.end() == 0
+    file.write_text(code)
+    daemon.start()
+    daemon.cli("sync", "check", "extra")
+
+
 # --- configuration ---------------------------------------------------------------------------------------------------
 
 
@@ -171,13 +269,15 @@ def test_a_socket_path_that_the_kernel_does_not_take_is_refused(daemon: Daemon) 
 @pytest.mark.timeout(180)
 def test_ten_thousand_syncs_in_one_file_are_taken_in(daemon: Daemon, site: Path) -> None:
     many = [
-        sync({"type": "directory", "from": str(site), "to": f"{daemon.directory}/t/{n}"}, f"s{n}")
-        for n in range(10_000)
+        sync({"type": "directory", "from": str(site), "to": f"{daemon.directory}/{n}"}, f"s{n}") for n in range(10_000)
     ]
-    daemon.configure(**CONSOLE, limits={"checks": 2}, syncs=many).spawn().log.wait("api_started")
-    daemon.until(lambda: daemon.log.find("ready"))
+    daemon.configure(**CONSOLE, limits={"checks": 2}, syncs=many).start()
     assert daemon.json("sync", "show", "s9999")["name"] == "s9999"
-    assert daemon.memory() < 500
+    many[5000]["severity"] = "critical"
+    daemon.configure(**CONSOLE, limits={"checks": 2}, syncs=many[:-1]).send(signal.SIGHUP)
+    assert daemon.log.wait("config_reloaded")["changed"] == {"syncs": {"delete": ["s9999"], "update": ["s5000"]}}
+    daemon.cli("sync", "check", "s5000", code=1)  # a person's wish does not wait for the thousands
+    assert daemon.memory() < 250
     assert daemon.end() == 0
 
 
@@ -207,3 +307,98 @@ def test_a_database_that_cannot_be_written_is_refused_by_name(daemon: Daemon) ->
     assert daemon.process.wait(30) == 2
     daemon.log.close()
     assert any("komodod.db" in line and "Traceback" not in line for line in daemon.log.lines)
+
+
+# --- a full disk -----------------------------------------------------------------------------------------------------
+
+
+class Disk:
+    """A disk of 8 MB in this place, seen only by what is run with `prefix`; it outlives that."""
+
+    def __init__(self, place: Path) -> None:
+        place.mkdir()
+        alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+        script = 'mount -t tmpfs -o size=8m tmpfs "$0" && echo mounted && exec cat'
+        self._holder = subprocess.Popen(
+            [*alone, "sh", "-c", script, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == b"mounted\n"
+        users = [] if os.geteuid() == 0 else [f"--user=/proc/{self._holder.pid}/ns/user", "--preserve-credentials"]
+        self.prefix = ["nsenter", *users, f"--mount=/proc/{self._holder.pid}/ns/mnt", "--"]
+        self._ballast = Path(f"/proc/{self._holder.pid}/root{place}/ballast")
+
+    def fill(self) -> None:
+        """Leave no room at all."""
+        with self._ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+
+    def free(self) -> None:
+        """Leave as much room as there was."""
+        self._ballast.unlink()
+
+    def close(self) -> None:
+        """Let go of it; what runs on it keeps it."""
+        self._holder.communicate()
+
+
+@pytest.fixture
+def disk(daemon: Daemon) -> Iterator[Disk]:
+    disk = Disk(daemon.state)
+    yield disk
+    disk.close()
+
+
+@pytest.fixture
+def cramped(daemon: Daemon, disk: Disk) -> Daemon:
+    """A daemon on that disk, its socket elsewhere."""
+    daemon.prefix = disk.prefix
+    socket = str(daemon.directory / "komodod.sock")
+    daemon.environ["KOMODOD_SOCKET"] = socket
+    return daemon.configure(**CONSOLE, api={"socket": socket}).start()
+
+
+def create(daemon: Daemon, *names: str) -> set[str]:
+    """Create syncs until one of them is refused, and return those that were acknowledged."""
+    file = daemon.directory / "many.yaml"
+    source = {"type": "directory", "from": "nowhere"}
+    file.write_text(yaml.safe_dump([sync({**source, "to": name}, name) for name in names]))
+    done = daemon.run("sync", "create", "-f", str(file), "-o", "json")
+    assert "Traceback" not in done.stderr
+    if done.returncode:
+        assert "no space left on the disk; free some" in done.stderr
+    return {answer["sync"]["name"] for answer in json.loads(done.stdout or "[]")}
+
+
+def names(daemon: Daemon) -> set[str]:
+    return {one["name"] for one in daemon.json("sync", "list")}
+
+
+def test_on_a_full_disk_nothing_acknowledged_is_lost_and_work_goes_on_by_itself(cramped: Daemon, disk: Disk) -> None:
+    acknowledged = create(cramped, *(f"before-{n}" for n in range(5)))
+    disk.fill()
+    meanwhile = create(cramped, *(f"meanwhile-{n}" for n in range(300)))
+    assert len(acknowledged) == 5
+    assert len(meanwhile) < 300
+    cramped.until(lambda: "no space left" in str(cramped.json("status")["why"]))
+    cramped.cli("status", "--check", code=1)
+    assert names(cramped) == acknowledged | meanwhile
+    disk.free()
+    cramped.until(lambda: cramped.json("status")["ready"])
+    assert create(cramped, "after") == {"after"}
+    cramped.until(lambda: ("after", "failed") in cramped.alerts())
+    assert names(cramped) == acknowledged | meanwhile | {"after"}
+    assert cramped.end() == 0
+
+
+def test_a_start_on_a_full_disk_waits_until_there_is_room(cramped: Daemon, disk: Disk) -> None:
+    assert len(create(cramped, "one", "two")) == 2
+    disk.fill()
+    acknowledged = {"one", "two"} | create(cramped, *(f"web-{n}" for n in range(100)))
+    cramped.kill()
+    cramped.spawn()
+    assert "no space left on the disk" in cramped.log.wait("store_unavailable")["error"]
+    disk.free()
+    cramped.log.wait("ready")
+    assert acknowledged <= names(cramped)

@@ -187,6 +187,20 @@ def test_a_second_reload_finds_nothing_to_change(daemon: Daemon, site: Path, sin
     assert daemon.json("config", "reload")["changed"] == {}
 
 
+def test_a_sync_that_moves_in_the_file_is_refused_by_its_new_line_and_otherwise_the_same(
+    daemon: Daemon, site: Path, sink: Sink
+) -> None:
+    daemon.configure(**sections(sink, directory(daemon, site, "web"))).start()
+    daemon.config.write_text("# one more line\n" + daemon.config.read_text())
+    before = daemon.json("sync", "show", "web")
+    assert daemon.json("config", "reload")["changed"] == {}
+    after = daemon.json("sync", "show", "web")
+    line = 1 + int(before["declared"].rpartition(":")[2])
+    assert after["declared"] == f"{daemon.config}:{line}"
+    assert f"{daemon.config}:{line}" in daemon.run("sync", "delete", "web", "--yes").stderr
+    assert [event["kind"] for event in daemon.json("event", "list", "--sync", "web")].count("sync_updated") == 0
+
+
 def test_a_restart_that_is_needed_stays_needed_until_it_comes(daemon: Daemon, site: Path, sink: Sink) -> None:
     web = directory(daemon, site, "web")
     daemon.configure(**sections(sink, web)).start()
