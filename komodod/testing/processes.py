@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,7 @@ class Process:
             log=fake_context("process", clock).log,
             rules=rules,
             rng=rng,
+            new_id=lambda: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         )
         self.leases = Leases(self.world)
         self.channels = Channels(
