@@ -4,8 +4,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from komodod.context import Context
 from komodod.testing.memory import MemoryConfig, MemoryStorage
 from komodod.testing.storage_contract import StorageContract
+from komodod_postgres import PostgresConfig, PostgresStorage
 from komodod_sqlite import SqliteConfig, SqliteStorage
 
 if TYPE_CHECKING:
@@ -57,3 +59,23 @@ class TestSqliteStorage(StorageContract):
     def test_no_work_that_can_be_thought_of_has_another_outcome_in_memory(self, random: Random, steps: int) -> None:
         with TemporaryDirectory() as folder:
             self.duel(Path(folder), random, steps)
+
+
+class TestPostgresStorage(StorageContract):
+    @pytest.fixture(autouse=True)
+    def _lend(self, databases: Any) -> None:
+        self._databases = databases
+        self._urls: dict[Path, str] = {}
+
+    def make(self, folder: Path, clock: Clock) -> Storage:
+        if folder not in self._urls:
+            self._urls[folder] = self._databases.create()
+        config = PostgresConfig.model_validate({"url": self._urls[folder]})
+        return PostgresStorage(config, _context(folder, clock), clock)
+
+    def orphan(self, storage: Storage, sync_id: str) -> None:
+        url = self._urls[storage.context.state_dir]
+        assert "'" not in sync_id
+        self._databases.execute(
+            url, "SET session_replication_role = replica", f"DELETE FROM komodod.syncs WHERE id = '{sync_id}'"
+        )

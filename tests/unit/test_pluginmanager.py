@@ -174,7 +174,8 @@ def test_one_that_is_disabled_but_not_there_is_shown(install: Callable[..., None
 
 def test_the_bundled_plugins_load_as_a_strangers_do() -> None:
     plugins = [plugin for plugin in Plugins.load().all if plugin.origin.startswith("komodod ")]
-    assert [plugin.name for plugin in plugins] == ["command", "directory", "git", "log", "sqlite", "webhook"]
+    names = ["command", "directory", "git", "log", "postgres", "sqlite", "webhook"]
+    assert [plugin.name for plugin in plugins] == names
     assert [plugin.error for plugin in plugins] == [None] * len(plugins)
 
 

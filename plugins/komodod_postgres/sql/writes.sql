@@ -1,0 +1,9 @@
+-- What is written, each in one round trip; the functions are in the migrations.
+
+-- name: commit
+-- Apply batches, and tell of each whether it was refused.
+SELECT refused, code, words FROM komodod.commit(%(batches)s::text[], %(sender)s);
+
+-- name: purge
+-- Remove history, and tell how many rows of it.
+SELECT komodod.purge(%(before)s, %(limit)s);
