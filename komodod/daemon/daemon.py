@@ -114,8 +114,10 @@ class Daemon:
         inventory = Inventory(self._world, act, comparing.declared(self.settings))
         return (inventory, *stored_invariants(act), *self._builder.invariants())
 
-    async def prepare(self) -> Report:
+    async def prepare(self) -> Report | None:
         """Do what must be done before READY: channels, the built-in sync, today's routes, and the first pass.
+
+        What comes is that pass's report; None where a replica that leads it is busy with a long one.
 
         It may be called again after a StorageError.
         """
@@ -124,7 +126,7 @@ class Daemon:
         await own.ensure(self._world)
         act = self._world.act("komodod")
         await ClockWatch(self._world).look_at_start()
-        report = await self.consistency.run(act, trigger="start")
+        report = await self._pass(act, "start")
         await reroute(self._world, act)
         await wake_stranded(self._world, self.channels)
         for channel in self.channels:
@@ -147,8 +149,15 @@ class Daemon:
     async def scheduled_pass(self) -> None:
         """Run the pass of the schedule, and make up for what a reload that was cut short left to be rerouted."""
         act = self._world.act("komodod")
-        await self.consistency.run(act, trigger="schedule")
+        await self._pass(act, "schedule")
         await reroute(self._world, act)
+
+    async def _pass(self, act: Act, trigger: str) -> Report | None:
+        try:
+            return await self.consistency.run(act, trigger=trigger)
+        except RefusedError as error:
+            self._log.info("pass_left_to_another_replica", why=str(error))
+            return None
 
     async def purge(self) -> None:
         """Remove history that is older than it is kept."""

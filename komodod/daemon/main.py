@@ -211,7 +211,8 @@ class _Run:
             daemon.set_ready(None)
             self._task("reloads", self._reload(daemon))
             self._supervisor.ready(daemon.headline)
-            log.info("ready", socket=str(settings.socket), syncs=len(settings.syncs), braked=list(report.braked))
+            braked = [] if report is None else list(report.braked)
+            log.info("ready", socket=str(settings.socket), syncs=len(settings.syncs), braked=braked)
         finally:
             await end(extending)
 

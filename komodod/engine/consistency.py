@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,8 +33,11 @@ TOGETHER = 32
 NAMED = 20
 """Breaches a report puts in words."""
 
-TERM = 120.0
-"""Seconds for which the lead of the pass is taken; it is taken again at each page."""
+TERM = 30.0
+"""Seconds for which the lead of the pass is taken; it is taken again at each page, and given up at the end."""
+
+PATIENCE = 40
+"""Seconds to wait while another replica runs a pass: longer than one that died in the middle keeps the lead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +70,19 @@ class Consistency:
         repair more than the brake allows is left alone, unless `force`; komodod then opens an alert about itself.
 
         Raises:
-            RefusedError: another replica runs one at this moment.
+            RefusedError: another replica is busy with a long one.
         """
         async with self._one:
             with bound_contextvars(op_id=act.op_id):
-                return await self._run(act, trigger=trigger, dry_run=dry_run, force=force)
+                if dry_run:
+                    return await self._run(act, trigger=trigger, dry_run=True, force=force)
+                await self._wait()
+                try:
+                    return await self._run(act, trigger=trigger, dry_run=False, force=force)
+                finally:
+                    await self._give_up()
 
     async def _run(self, act: Act, *, trigger: str, dry_run: bool, force: bool) -> Report:
-        if not dry_run:
-            await self._lead()
         started = self._world.clock.monotonic()
         lines = [await self._check(invariant, dry_run=dry_run, force=force) for invariant in self._invariants(act)]
         report = Report(
@@ -89,6 +97,19 @@ class Consistency:
         if not dry_run:
             await self._tell(act, report)
         return report
+
+    async def _wait(self) -> None:
+        """Take the lead of the pass, or wait until the replica that has it gives it up."""
+        for _ in range(PATIENCE):
+            if await self._world.storage.lead("pass", self._holder, TERM) is not None:
+                return
+            await asyncio.sleep(1.0)
+        await self._lead()
+
+    async def _give_up(self) -> None:
+        """Let others lead at once; where the store does not answer, they lead once the term is over."""
+        with contextlib.suppress(StorageError):
+            await self._world.storage.lead("pass", self._holder, 0.0)
 
     async def _lead(self) -> Lead:
         lead = await self._world.storage.lead("pass", self._holder, TERM)

@@ -187,7 +187,10 @@ class Storage(abc.ABC):
         """Say when there will be something to claim; hook calls count for these plugins only."""
 
     async def lead(self, duty: str, holder: str, ttl: float) -> Lead | None:  # noqa: ARG002  for stores with replicas
-        """Take or keep the lead of a duty for `ttl` seconds; None if somebody else has it. One process always leads."""
+        """Take or keep the lead of a duty for `ttl` seconds (0 gives it up); None if somebody else has it.
+
+        A lead that has ended is kept until somebody else takes it. The default is for one process, which always leads.
+        """
         return Lead(duty, None)
 
     # -- consistency

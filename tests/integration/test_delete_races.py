@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ from komodod.testing import outside as outside_the_loop
 from komodod.testing.fakes import Outside, Place, change, fake_context
 from komodod.testing.processes import Process, Simulation
 from komodod.testing.watched import watched
+from komodod_postgres import PostgresConfig, PostgresStorage
 from komodod_sqlite import SqliteConfig, SqliteStorage
 
 RACES = int(os.environ.get("KOMODOD_RACES", "10000"))
@@ -156,6 +158,24 @@ def test_the_same_holds_on_sqlite(tmp_path: Path, receipt_class: ReceiptClass, t
         async def make(clock: SimulatedClock, seed: int = seed) -> Storage:
             config = SqliteConfig(path=tmp_path / f"{seed}.db")
             store = SqliteStorage(config, fake_context("store", clock, tmp_path))
+            with outside_the_loop():
+                await store.open()
+            return store
+
+        run(_race(seed, receipt_class, trouble, kills, make))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("receipt_class", "trouble", "kills"), CASES[:3])
+def test_the_same_holds_on_postgresql(
+    databases: Any, tmp_path: Path, receipt_class: ReceiptClass, trouble: float, kills: int
+) -> None:
+    for seed in range(RACES // 30 // BATCH // 3 + 1):
+
+        async def make(clock: SimulatedClock) -> Storage:
+            # What is heard from outside comes at a real time, and would make no two runs of a seed alike.
+            config = PostgresConfig.model_validate({"url": databases.create(), "notify": False, "poll": "1d"})
+            store = PostgresStorage(config, fake_context("store", clock, tmp_path), clock)
             with outside_the_loop():
                 await store.open()
             return store

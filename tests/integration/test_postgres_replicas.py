@@ -18,18 +18,25 @@ from komodod.storage import (
     EventFilter,
     Leading,
     PutSync,
+    Release,
     RequestCheck,
     SyncFilter,
     SyncGone,
+    Work,
 )
 from komodod.testing.fakes import fake_context
 from komodod.testing.storage_contract.values import event, ident, sync
 from komodod_postgres import PostgresConfig, PostgresStorage
+from komodod_postgres.commits import encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import LiteralString
 
     Story = Callable[..., Awaitable[None]]
+
+
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 
 
 @pytest.fixture
@@ -86,12 +93,45 @@ def test_all_that_is_due_is_claimed_once_whoever_claims(play: Any) -> None:
     async def story(*stores: PostgresStorage) -> None:
         names = [str(number) for number in range(60)]
         await stores[0].commit(Batch(writes=tuple(PutSync(sync(name)) for name in names)))
-        await stores[0].commit(Batch(writes=tuple(RequestCheck(ident(name)) for name in names)))
-        claims = await asyncio.gather(*(store.claim_checks("w", 30, 5) for store in stores for _ in range(4)))
-        rows = [claim.row.name for taken in claims for claim in taken]
-        assert sorted(rows) == sorted(names)
+        for _ in range(5):
+            await stores[0].commit(Batch(writes=tuple(RequestCheck(ident(name)) for name in names)))
+            claims = await asyncio.gather(*(store.claim_checks("w", 30, 5) for store in stores for _ in range(4)))
+            taken = [claim for each in claims for claim in each]
+            assert sorted(claim.row.name for claim in taken) == sorted(names)
+            await stores[0].commit(Batch(writes=tuple(Release(Work.CHECK, claim.row.id) for claim in taken)))
 
-    play(story, 3)
+    play(story, 3, idle_connections=4)
+
+
+def test_a_claim_passes_over_what_somebody_changes_at_this_moment(play: Any) -> None:
+    async def story(store: PostgresStorage) -> None:
+        await store.commit(Batch(writes=(PutSync(sync()), PutSync(sync("db")))))
+        await store.commit(Batch(writes=(RequestCheck(sync().id), RequestCheck(ident("db")))))
+        async with await psycopg.AsyncConnection.connect(_url(store)) as other:
+            await other.execute("UPDATE komodod.syncs SET attempts = 5 WHERE name = 'web'")
+            [claim] = await store.claim_checks("w", 30, 2)
+        assert claim.row.name == "db"
+        [late] = await store.claim_checks("w", 30, 2)
+        assert late.row.attempts == 6
+
+    play(story, 1)
+
+
+def test_a_commit_waits_for_its_turn_so_that_cursors_come_in_order(play: Any) -> None:
+    async def story(store: PostgresStorage) -> None:
+        async with await psycopg.AsyncConnection.connect(_url(store)) as other:
+            first = encode(Batch(writes=(AppendEvent(event("first")),)), None)
+            await other.execute("SELECT komodod.commit(%s, NULL)", ([first],))  # and not committed yet
+            second = asyncio.ensure_future(store.commit(Batch(writes=(AppendEvent(event("second")),))))
+            while not await _ask(store, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                assert not second.done()
+            assert await store.list_events(EventFilter()) == ()
+            await other.commit()
+            await second
+        found = await store.list_events(EventFilter())
+        assert [row.id for row in found] == [ident("first"), ident("second")]
+
+    play(story, 1)
 
 
 def test_a_start_leaves_the_leases_of_others_alone(play: Any) -> None:
@@ -166,25 +206,31 @@ def test_writes_in_every_order_never_wait_for_each_other_in_a_circle(play: Any) 
         await stores[0].commit(Batch(writes=tuple(map(PutSync, rows))))
         forth = Batch(writes=tuple(map(RequestCheck, (row.id for row in rows))))
         back = Batch(writes=forth.writes[::-1])
-        work: list[Awaitable[Any]] = [store.commit(batch) for store in stores for batch in [forth, back] * 10]
+        work: list[Awaitable[Any]] = [
+            store.commit(batch)
+            for number, store in enumerate(stores)
+            for batch in ([forth, back] if number % 2 else [back, forth]) * 10
+        ]
         work += [store.claim_checks(f"w{number}", 0.01, 9) for number, store in enumerate(stores) for _ in range(10)]
         work += [store.renew(f"w{number}", 0.01) for number, store in enumerate(stores) for _ in range(10)]
         await asyncio.gather(*work)
         found = await stores[0].list_syncs(SyncFilter())
         assert {row.requests for row in found.items} == {20 * len(stores)}
-        assert await _deadlocks(stores[0]) == 0
+        assert await _ask(stores[0], DEADLOCKS) == 0
 
     play(story, 3)
 
 
-async def _deadlocks(store: PostgresStorage) -> int:
+async def _ask(store: PostgresStorage, question: LiteralString) -> int:
     async def ask(connection: Any) -> int:
-        found = await connection.execute(
-            "SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database WHERE datname = current_database()"
-        )
-        return int((await found.fetchone())[1])
+        return int((await (await connection.execute(question)).fetchone())[0])
 
     return await store._opened().read(ask)
+
+
+def _url(store: PostgresStorage) -> str:
+    assert store._settings.url is not None
+    return store._settings.url.get_secret_value()
 
 
 def test_leases_of_a_claim_whose_answer_was_lost_end_though_their_worker_lives(play: Any) -> None:
