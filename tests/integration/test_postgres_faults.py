@@ -136,16 +136,16 @@ def test_a_schema_that_an_administrator_made_is_filled(databases: Any) -> None:
 
 
 def test_a_database_that_cannot_keep_every_name_is_refused(databases: Any) -> None:
-    databases.execute(
-        databases.url, "CREATE DATABASE komodod_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
-    )
+    databases.execute(databases.url, "CREATE DATABASE komodod_latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     databases.made.append("komodod_latin")
     assert "keeps text as LATIN1" in _refusal(databases.locate("komodod_latin"))
 
 
 def test_an_open_alert_cannot_be_orphaned_by_hand(databases: Any) -> None:
     url = databases.create()
-    row = "SELECT 'i', 'web', 'api', '{\"labels\": {}}', now(), now(), 1, 'ok', false, '{}', 0, '[]', 0, 0, 0, 0, 0, '{}'"
+    row = (
+        "SELECT 'i', 'web', 'api', '{\"labels\": {}}', now(), now(), 1, 'ok', false, '{}', 0, '[]', 0, 0, 0, 0, 0, '{}'"
+    )
     columns = (
         "id, name, origin, spec, created_at, updated_at, generation, state, paused, conditions, pending, headline, "
         "failures, requests, requests_seen, attempts, apply_rounds, notes"
@@ -240,7 +240,12 @@ def test_a_url_that_is_none_is_refused_without_its_password() -> None:
 
 def test_a_text_that_cannot_be_kept_is_refused_for_its_batch_alone(databases: Any) -> None:
     async def story(store: PostgresStorage) -> None:
-        rows = [sync(), sync("nul", name="a\0b"), sync("surrogate", name="a\ud800b"), sync("label", spec=_labelled("\0"))]
+        rows = [
+            sync(),
+            sync("nul", name="a\0b"),
+            sync("surrogate", name="a\ud800b"),
+            sync("label", spec=_labelled("\0")),
+        ]
         commits = (store.commit(Batch(writes=(PutSync(row),))) for row in rows)
         good, *bad = await asyncio.gather(*commits, return_exceptions=True)
         assert good is None

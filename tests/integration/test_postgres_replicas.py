@@ -28,6 +28,7 @@ from komodod.testing.fakes import fake_context
 from komodod.testing.storage_contract.values import event, ident, sync
 from komodod_postgres import PostgresConfig, PostgresStorage
 from komodod_postgres.commits import encode
+from komodod_postgres.rows import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -233,10 +234,19 @@ def _url(store: PostgresStorage) -> str:
     return store._settings.url.get_secret_value()
 
 
-def test_leases_of_a_claim_whose_answer_was_lost_end_though_their_worker_lives(play: Any) -> None:
+def test_leases_of_a_claim_whose_answer_was_lost_end_though_their_worker_lives(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut(*args: Any) -> Any:
+        await fetch(*args)  # it was carried out, and nobody hears of it
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
     async def story(store: PostgresStorage) -> None:
         await store.commit(Batch(writes=(PutSync(sync()), PutSync(sync("db")), RequestCheck(sync().id))))
-        await _lose_answer(store)
+        with monkeypatch.context() as patch:
+            patch.setattr("komodod_postgres.claims.fetch", cut)
+            with pytest.raises(StorageError):
+                await store.claim_checks("w", 0.3, 1)
         await store.commit(Batch(writes=(RequestCheck(ident("db")),)))
         [kept] = await store.claim_checks("w", 0.3, 1)
         await store.renew("w", 30)
@@ -245,21 +255,3 @@ def test_leases_of_a_claim_whose_answer_was_lost_end_though_their_worker_lives(p
         assert (until[sync().id] - kept.at).total_seconds() < 1
 
     play(story, 1)
-
-
-async def _lose_answer(store: PostgresStorage) -> None:
-    """Let a claim be carried out, and its connection end before the answer is read."""
-    from komodod_postgres import claims  # noqa: PLC0415  replaced for this one call
-
-    fetch = claims.fetch
-
-    async def cut(*args: Any) -> Any:
-        await fetch(*args)
-        raise psycopg.OperationalError("server closed the connection unexpectedly")
-
-    claims.fetch = cut
-    try:
-        with pytest.raises(StorageError):
-            await store.claim_checks("w", 0.3, 1)
-    finally:
-        claims.fetch = fetch

@@ -35,7 +35,9 @@ INFO: Final = f"komodod-{komodod.__version__}.dist-info"
 BROUGHT: Final = {"pydantic_core": "pydantic", "starlette": "fastapi"}
 """Packages that come with another one, which alone knows the version of them that it takes."""
 DISTRIBUTIONS: Final = packages_distributions()
-EXTRAS: Final = ("testing", "test")
+EXTRAS: Final = ("testing", "test", "postgres")
+APART: Final = {"komodod": "testing/", "plugins": "komodod_postgres/"}
+"""What within a folder has an extra of its own."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,17 @@ def top_level() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("komodod", ()), ("plugins", ()), ("komodod/testing", ("testing",)), ("tests", EXTRAS)]
+    ("folder", "extras"),
+    [
+        ("komodod", ()),
+        ("plugins", ()),
+        ("komodod/testing", ("testing",)),
+        ("plugins/komodod_postgres", ("postgres",)),
+        ("tests", EXTRAS),
+    ],
 )
 def test_what_is_imported_is_required(folder: str, extras: tuple[str, ...]) -> None:
-    apart = {path for path in files(folder) if folder == "komodod" and path.startswith("testing/")}
+    apart = {path for path in files(folder) if folder in APART and path.startswith(APART[folder])}
     imported = {name for path in files(folder) - apart for name in imports(ROOT / folder / path)}
     assert imported - requirements(*extras) == set()
 
