@@ -96,7 +96,8 @@ class Writer:
             self._announce()
 
     async def _send(self, batches: Sequence[str]) -> list[tuple[Any, ...]]:
-        params = {"batches": list(batches), "sender": self._sender}
+        # One text: JSON has no line break of its own, and psycopg would quote each text of an array in Python.
+        params = {"batches": "\n".join(batches), "sender": self._sender}
         return await ask(self._pool, self._place, lambda connection: fetch(connection, SQL["commit"], params))
 
 

@@ -46,7 +46,7 @@ def create(daemon: Daemon, site: Path, name: str) -> None:
     daemon.cli("sync", "create", name, "--source", "directory", "--set", f"from={site}", "--set", f"to={target}")
 
 
-def everywhere(replicas: list[Daemon], act: Callable[[Daemon, str], None]) -> None:
+def everywhere(replicas: list[Daemon], act: Callable[[Daemon, str], object]) -> None:
     """Do something to each sync, through one replica after the other, three at a time."""
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda number: act(replicas[number % 3], f"web-{number}"), range(SYNCS)))
@@ -61,7 +61,7 @@ def test_what_one_makes_the_others_show_check_and_delete(
     shown = [daemon.alerts() for daemon in replicas]
     assert len(shown[0]) == SYNCS
     assert shown[0] == shown[1] == shown[2]
-    everywhere(replicas[::-1], lambda daemon, name: daemon.cli("sync", "delete", name, "--yes") and None)
+    everywhere(replicas[::-1], lambda daemon, name: daemon.cli("sync", "delete", name, "--yes"))
     sink.wait(lambda sink: not sink.standing())
     ids = [request.headers["webhook-id"] for request in sink.requests]
     assert len(ids) == len(set(ids)) == 2 * SYNCS, "nobody died, so nothing was said twice"
