@@ -10,11 +10,13 @@ import importlib.metadata
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pluggy
 
@@ -28,6 +30,11 @@ from komodod.settings.registry import Registry
 
 if TYPE_CHECKING:
     from komodod.invariant import Invariant
+
+T = TypeVar("T")
+
+LOADING: Final = 20.0
+"""Seconds that a plugin's import may take, and each of its `register_*` functions."""
 
 HOOKS: Final[Mapping[str, tuple[str, ...]]] = {
     name: tuple(inspect.signature(getattr(hookspecs, name)).parameters)
@@ -215,13 +222,39 @@ def _ambiguous(claims: Sequence[_Candidate]) -> PluginError:
 
 def _import(candidate: _Candidate) -> object:
     try:
-        return candidate.load()
+        return _in_time(candidate.load)
     except KeyboardInterrupt:
         raise
+    except _LateError as error:
+        raise candidate.refuse(f"its import did not end within {LOADING:g} s") from error
     except pluginfiles.UnsafeError as error:
         raise candidate.refuse(str(error)) from error
     except BaseException as error:  # also SystemExit: an import must not end the daemon
         raise candidate.refuse(f"its import raised {type(error).__name__}: {error}") from error
+
+
+class _LateError(Exception):
+    """A plugin's code did not come back."""
+
+
+def _in_time(call: Callable[[], T]) -> T:
+    """Return what a plugin's code returns, or raise what it raises.
+
+    It runs in a thread that nobody can end: one that never returns must not keep the daemon from starting.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001  SystemExit too is for whoever waits
+            future.set_exception(error)
+
+    Thread(target=run, name="komodod-plugin-load", daemon=True).start()
+    done, _ = wait([future], LOADING)
+    if not done:
+        raise _LateError
+    return future.result()
 
 
 def _implementations(candidate: _Candidate, plugin: object) -> Mapping[str, tuple[Implementation, ...]]:
@@ -252,9 +285,11 @@ def _register(candidate: _Candidate, kind: str, implementations: Sequence[Implem
     registered: dict[str, type] = {}
     for implementation in implementations:
         try:
-            returned = implementation.function()
+            returned = _in_time(implementation.function)
         except KeyboardInterrupt:
             raise
+        except _LateError as error:
+            raise candidate.refuse(f"register_{kind}() did not return within {LOADING:g} s") from error
         except BaseException as error:  # as for an import
             raise candidate.refuse(f"register_{kind}() raised {type(error).__name__}: {error}") from error
         try:

@@ -201,6 +201,25 @@ def test_a_failed_import_names_plugin_distribution_error_and_way_out(
     assert "(from komodod-tidy 1.2); mend it, or add 'tidy' to plugins.disabled" in told
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("stuck", "threading.Event().wait()", "its import did not end within 0.2 s (from komodod-stuck 1.2)"),
+        (
+            "silent",
+            "@komodod.hookimpl\ndef register_sources():\n    threading.Event().wait()",
+            "register_sources() did not return within 0.2 s (from komodod-silent 1.2)",
+        ),
+    ],
+)
+def test_a_plugin_that_never_comes_back_does_not_hold_the_start(
+    install: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str, text: str, told: str
+) -> None:
+    monkeypatch.setattr("komodod.pluginmanager.LOADING", 0.2)
+    install(f"import threading\nimport komodod\n{text}", name=name, distribution=f"komodod-{name}")
+    assert told in complaint(name)
+
+
 def test_a_broken_plugin_leaves_the_others_alone(install: Callable[..., None]) -> None:
     install("raise SystemExit")
     install(NOTIFIER, name="pager", distribution="komodod-pager")
