@@ -26,6 +26,37 @@ PATIENCE = 30.0
 """Seconds after which something that should happen counts as not happening."""
 
 
+HOLDS = """
+import asyncio
+import pathlib
+
+import komodod
+from komodod.invariant import Invariant
+from komodod.storage import Census, Page
+
+
+class Holds(Invariant):
+    name = "holds"
+
+    async def census(self, storage):
+        while not pathlib.Path({gate!r}).exists():
+            await asyncio.sleep(0.05)
+        return Census(0, 0)
+
+    async def findings(self, storage, after, limit):
+        return Page(())
+
+    async def repair(self, finding, storage):
+        return None
+
+
+@komodod.hookimpl
+def register_invariants():
+    return {{"holds": Holds}}
+"""
+"""A plugin that keeps a pass waiting until a file is there."""
+
+
 class Log:
     """The lines that a daemon wrote, as they come."""
 
@@ -102,10 +133,14 @@ class Daemon:
         (folder / f"{name}.py").write_text(source)
         return {"path": [str(folder)]}
 
-    def spawn(self) -> Self:
-        """Start the process and return at once."""
+    def hold_start(self, gate: Path) -> dict[str, Any]:
+        """Return the section that keeps the start pass from ending before this file is there."""
+        return self.plugin("holds", HOLDS.format(gate=str(gate)))
+
+    def spawn(self, stderr: int = subprocess.PIPE) -> Self:
+        """Start the process and return at once; without another `stderr`, `log` has what it says."""
         command = [*self.prefix, str(KOMODOD), "run", "--config", str(self.config)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=self.environ)
+        self.process = subprocess.Popen(command, stderr=stderr, text=True, env=self.environ)
         self.log = Log(self.process.stderr)
         return self
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,22 @@ def test_a_backup_is_taken_while_work_goes_on_and_can_be_started_from(busy: Daem
     assert len(epochs) == 2
 
 
+def test_a_backup_taken_in_the_middle_of_work_is_whole(busy: Daemon, site: Path) -> None:
+    many = [{"name": f"n{n}", "source": {"type": "directory", "from": str(site), "to": f"n{n}"}} for n in range(50)]
+    file = busy.directory / "many.yaml"
+    file.write_text(json.dumps(many))
+    copy = busy.directory / "copy.db"
+    with ThreadPoolExecutor(1) as pool:
+        creating = pool.submit(busy.cli, "sync", "create", "-f", str(file))
+        busy.until(lambda: len(busy.json("sync", "list")) > 5)
+        busy.cli("storage", "backup", str(copy))
+        creating.result()
+    with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        copied = {name for (name,) in connection.execute("SELECT name FROM syncs WHERE origin <> 'builtin'")}
+    assert {"extra", "website", "n0", "n1", "n2"} <= copied <= {one["name"] for one in busy.json("sync", "list")}
+
+
 def epoch(database: Path) -> str:
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         ((value,),) = connection.execute("SELECT value FROM meta WHERE name = 'epoch'")
@@ -93,6 +110,8 @@ def test_lists_are_filtered_by_state_label_and_glob(busy: Daemon) -> None:
     assert names("--name", "web*") == ["website"]
     assert names("--label", "team=web") == ["website"]
     assert names("--state", "ok") == []
+    assert sorted(names("--state", "pending")) == ["extra", "website"]
+    assert names("--state", "pending", "--origin", "api") == ["extra"]
 
 
 def test_an_edit_is_checked_at_once_and_told(busy: Daemon) -> None:
@@ -127,6 +146,15 @@ def test_the_story_of_a_notification_says_what_is_wanted_and_what_was_sent(busy:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_a_script_for_the_shell(daemon: Daemon, shell: str) -> None:
     assert "komodod" in daemon.cli("completion", shell)
+
+
+def test_the_words_of_a_command_line_and_the_names_of_syncs_are_completed(busy: Daemon) -> None:
+    def complete(line: str) -> list[str]:
+        busy.environ |= {"_KOMODOD_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        return [word.partition(",")[2] for word in busy.cli().split()]
+
+    assert complete("komodod sync pa") == ["pause"]
+    assert complete("komodod sync show web") == ["website"]
 
 
 def test_the_schema_is_json_with_the_plugins_parts_in_it(daemon: Daemon) -> None:

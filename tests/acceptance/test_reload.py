@@ -57,36 +57,6 @@ def register_notifiers():
 """
 
 
-HOLDS = """
-import asyncio
-import pathlib
-
-import komodod
-from komodod.invariant import Invariant
-from komodod.storage import Census, Page
-
-
-class Holds(Invariant):
-    name = "holds"
-
-    async def census(self, storage):
-        while not pathlib.Path({gate!r}).exists():
-            await asyncio.sleep(0.05)
-        return Census(0, 0)
-
-    async def findings(self, storage, after, limit):
-        return Page(())
-
-    async def repair(self, finding, storage):
-        return None
-
-
-@komodod.hookimpl
-def register_invariants():
-    return {{"holds": Holds}}
-"""
-
-
 def directory(daemon: Daemon, site: Path, name: str, **sync: Any) -> dict[str, Any]:
     """Return a sync that is pending, as its target is not there."""
     source = {"type": "directory", "from": str(site), "to": str(daemon.directory / name)}
@@ -227,7 +197,7 @@ def test_a_notifier_that_does_not_open_leaves_the_old_configuration(daemon: Daem
 
 def test_a_reload_during_the_start_waits_for_its_end_or_is_refused(daemon: Daemon, site: Path, sink: Sink) -> None:
     gate = daemon.directory / "gate"
-    plugins = daemon.plugin("holds", HOLDS.format(gate=str(gate)))
+    plugins = daemon.hold_start(gate)
     daemon.configure(**sections(sink, directory(daemon, site, "old"), plugins=plugins)).spawn()
     daemon.log.wait("api_started")
     daemon.configure(**sections(sink, directory(daemon, site, "new"), plugins=plugins))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -62,9 +63,15 @@ def served(make_daemon: Daemons, manager: Manager) -> Daemon:
 
 
 def test_ready_is_said_once_the_first_pass_is_done(served: Daemon, manager: Manager) -> None:
-    served.start()
+    gate = served.directory / "gate"
+    served.configure(**QUICK, plugins=served.hold_start(gate)).spawn()
+    served.log.wait("api_started")
+    manager.wait("EXTEND_TIMEOUT_USEC=30000000")
+    assert served.json("status")["why"] == "starting"
+    assert "READY=1" not in manager.said
+    gate.touch()
     manager.wait("READY=1")
-    assert served.log.find("pass_finished", trigger="start")
+    assert manager.said.count("READY=1") == 1
 
 
 def test_signs_of_life_are_given_within_each_interval(served: Daemon, manager: Manager) -> None:
@@ -105,6 +112,29 @@ def test_a_configuration_that_is_not_valid_ends_with_78(daemon: Daemon) -> None:
     assert done.returncode == 78
     assert "did you mean 'source'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_socket_that_cannot_be_made_ends_with_78(daemon: Daemon) -> None:
+    place = daemon.directory / "nowhere" / "komodod.sock"
+    daemon.configure(api={"socket": str(place)})
+    done = daemon.run("run", "--config", str(daemon.config))
+    assert done.returncode == 78
+    assert f"cannot listen on '{place}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("matches", [True, False])
+def test_lines_have_a_priority_where_journald_reads_them(make_daemon: Daemons, *, matches: bool) -> None:
+    ours, its = os.pipe()
+    status = os.fstat(its)
+    stream = f"{status.st_dev}:{status.st_ino if matches else status.st_ino + 1}"
+    daemon = make_daemon(JOURNAL_STREAM=stream).configure(**QUICK).spawn(its)
+    os.close(its)
+    with os.fdopen(ours) as lines:
+        starting = next(line for line in lines if '"starting"' in line)
+        assert starting.startswith("<6>{" if matches else "{")
+        daemon.until(lambda: daemon.run("status").returncode == 0)
+        assert daemon.end() == 0
 
 
 def test_the_directories_of_the_unit_are_used(make_daemon: Daemons, home: Path) -> None:
